@@ -1,0 +1,179 @@
+"""One TOML file and HYDRIA_SECTION__KEY environment variables → one typed Config. An unknown key is an error.
+
+Every option, its default and its meaning stand here and nowhere else. Secrets are read from files named here, or from
+the TOML file itself, which must then not be readable by others.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from hydria.base.errors import HydriaError
+
+
+class ConfigError(HydriaError):
+    """The file or the environment does not make a valid configuration; the text says where."""
+
+
+class Section(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Database(Section):
+    url: str = "sqlite:///hydria.db"
+    """SQLAlchemy URL of the load balancers' database."""
+
+
+class Identity(Section):
+    """How Hydria's own processes log in to the cloud."""
+
+    auth_url: str = "http://127.0.0.1:9875/identity/v3"
+    username: str = "hydria"
+    password: str = ""
+    project_name: str = "service"
+    user_domain_name: str = "Default"
+    project_domain_name: str = "Default"
+    region_name: str = "RegionOne"
+    interface: Literal["public", "internal", "admin"] = "public"
+    cafile: str | None = None
+    token_cache_seconds: int = 300
+    """How long a checked token is believed without asking identity again; a revoked one lives on for that long."""
+
+
+class Api(Section):
+    bind_host: str = "127.0.0.1"
+    bind_port: int = 9876
+    pagination_max_limit: int = 1000
+    strict_immutable: bool = False
+    """True: a write to a load balancer that is not ACTIVE is refused with 409, as Octavia does."""
+    default_provider_driver: str = "amphora"
+    policy_file: str | None = None
+    """oslo.policy overrides, with Octavia's rule names."""
+    allow_ping_health_monitors: bool = True
+    reserved_ips: tuple[str, ...] = ("169.254.169.254",)
+    """Addresses that no member may have."""
+
+
+class Controller(Section):
+    workers: int = 4
+    """Load balancers reconciled at the same time by one process."""
+    lease_seconds: float = 30.0
+    """A claimed load balancer whose controller is silent for that long is taken over by another."""
+    resync_seconds: float = 300.0
+    """Every load balancer is looked at again at least that often."""
+    management_network: str = "lb-mgmt-net"
+    """Name or id of the network between controller and agents."""
+    compute_flavor: str = "amphora"
+    """Flavor of amphorae whose load balancer flavor names none."""
+    image_tag: str = "amphora"
+    loadbalancer_topology: Literal["SINGLE", "ACTIVE_STANDBY"] = "SINGLE"
+    boot_timeout: float = 60.0
+    """Seconds within which the agent of a new amphora has to answer."""
+    heartbeat_bind_host: str = "0.0.0.0"  # noqa: S104 - agents reach it over the management network
+    heartbeat_bind_port: int = 5555
+    heartbeat_address: str = "127.0.0.1:5555"
+    """HOST:PORT that agents send heartbeats to."""
+    heartbeat_interval: float = 2.0
+    heartbeat_timeout: float = 10.0
+    """An amphora silent for that long counts as lost."""
+    wake_socket: str | None = None
+    """Unix datagram socket on which an API process of the same machine tells that there is work."""
+
+
+class Certificates(Section):
+    """The embedded CA between controller and agents. `hydria up` makes these files."""
+
+    directory: str = "certificates"
+    amphora_validity_days: int = 30
+
+
+class Host(Section):
+    """One compute host of the embedded cloud and the PFs that belong to it."""
+
+    name: str
+    pfs: Mapping[str, str]
+    """PF name → physical network."""
+
+
+class Cloud(Section):
+    bind_host: str = "127.0.0.1"
+    bind_port: int = 9875
+    database_url: str = "sqlite:///cloud.db"
+    state_dir: str = "cloud"
+    """Servers' files and the image store."""
+    hosts: tuple[Host, ...] = ()
+    load_balancer_url: str = "http://127.0.0.1:9876"
+    """What the catalogue says of the load balancer service."""
+    region_name: str = "RegionOne"
+    passwords: Mapping[str, str] = {}
+    """User → password, for the users made at the first start: admin, hydria, demo."""
+    namespace_agent: tuple[str, ...] = ()
+    """Program of a `namespace` server; empty: this installation's agent."""
+
+
+class Fabric(Section):
+    kind: Literal["none", "software"] = "none"
+    name: str = "hydria"
+    """Network namespace that holds the bridges and software PFs."""
+    vfs: int = 8
+    """VFs per software PF."""
+    physical_networks: tuple[str, ...] = ("public", "members")
+    management_prefix: str = "198.18.0.0/20"
+    """Addresses between this machine and the amphorae; the first one is this machine's."""
+
+
+class Log(Section):
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class Config(Section):
+    database: Database = Database()
+    identity: Identity = Identity()
+    api: Api = Api()
+    controller: Controller = Controller()
+    certificates: Certificates = Certificates()
+    cloud: Cloud = Cloud()
+    fabric: Fabric = Fabric()
+    log: Log = Log()
+
+
+def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read `path` (none: defaults), then let the environment win. Raises ConfigError."""
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"Reading configuration {path}: {error}") from error
+    for name, text in environment.items():
+        if name.startswith("HYDRIA_") and "__" in name:
+            section, _, key = name.removeprefix("HYDRIA_").lower().partition("__")
+            values.setdefault(section, {})[key] = _literal(text)
+    try:
+        return msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"Configuration {path or '(environment)'}: {error}") from error
+
+
+def _literal(text: str) -> Any:
+    """A TOML value where the text is one (5, true, [..]), else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def dump(config: Config) -> str:
+    """The TOML text of `config`, every set option included. `load` of it gives `config` back."""
+    return msgspec.toml.encode(_without_none(msgspec.to_builtins(config))).decode()
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: an option that is None is left out."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list | tuple) else value
