@@ -23,12 +23,12 @@ class Section(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     pass
 
 
-class Database(Section):
+class Database(Section, frozen=True):
     url: str = "sqlite:///hydria.db"
     """SQLAlchemy URL of the load balancers' database."""
 
 
-class Identity(Section):
+class Identity(Section, frozen=True):
     """How Hydria's own processes log in to the cloud."""
 
     auth_url: str = "http://127.0.0.1:9875/identity/v3"
@@ -44,7 +44,7 @@ class Identity(Section):
     """How long a checked token is believed without asking identity again; a revoked one lives on for that long."""
 
 
-class Api(Section):
+class Api(Section, frozen=True):
     bind_host: str = "127.0.0.1"
     bind_port: int = 9876
     pagination_max_limit: int = 1000
@@ -58,7 +58,7 @@ class Api(Section):
     """Addresses that no member may have."""
 
 
-class Controller(Section):
+class Controller(Section, frozen=True):
     workers: int = 4
     """Load balancers reconciled at the same time by one process."""
     lease_seconds: float = 30.0
@@ -84,14 +84,14 @@ class Controller(Section):
     """Unix datagram socket on which an API process of the same machine tells that there is work."""
 
 
-class Certificates(Section):
+class Certificates(Section, frozen=True):
     """The embedded CA between controller and agents. `hydria up` makes these files."""
 
     directory: str = "certificates"
     amphora_validity_days: int = 30
 
 
-class Host(Section):
+class Host(Section, frozen=True):
     """One compute host of the embedded cloud and the PFs that belong to it."""
 
     name: str
@@ -99,7 +99,7 @@ class Host(Section):
     """PF name → physical network."""
 
 
-class Cloud(Section):
+class Cloud(Section, frozen=True):
     bind_host: str = "127.0.0.1"
     bind_port: int = 9875
     database_url: str = "sqlite:///cloud.db"
@@ -115,7 +115,7 @@ class Cloud(Section):
     """Program of a `namespace` server; empty: this installation's agent."""
 
 
-class Fabric(Section):
+class Fabric(Section, frozen=True):
     kind: Literal["none", "software"] = "none"
     name: str = "hydria"
     """Network namespace that holds the bridges and software PFs."""
@@ -126,11 +126,11 @@ class Fabric(Section):
     """Addresses between this machine and the amphorae; the first one is this machine's."""
 
 
-class Log(Section):
+class Log(Section, frozen=True):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     database: Database = Database()
     identity: Identity = Identity()
     api: Api = Api()

@@ -9,6 +9,9 @@ import logging
 import sys
 from collections.abc import Iterator
 
+NOISY = ("httpx", "httpcore", "urllib3", "keystoneauth", "pyroute2", "asyncio", "oslo_policy", "uvicorn.access")
+"""Libraries whose INFO lines would bury ours."""
+
 _context: contextvars.ContextVar[tuple[tuple[str, object], ...]] = contextvars.ContextVar("log_context", default=())
 
 
@@ -61,5 +64,14 @@ def setup(level: str = "INFO") -> None:
     formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "urllib3", "keystoneauth", "pyroute2", "asyncio", "oslo_policy", "uvicorn.access"):
+    for noisy in (
+        "httpx",
+        "httpcore",
+        "urllib3",
+        "keystoneauth",
+        "pyroute2",
+        "asyncio",
+        "oslo_policy",
+        "uvicorn.access",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -47,9 +47,7 @@ def run(
     """
     env = {**os.environ, **environment} if environment else None
     try:
-        done = subprocess.run(  # noqa: S603
-            argv, input=stdin.encode(), capture_output=True, timeout=timeout, check=False, env=env
-        )
+        done = subprocess.run(argv, input=stdin.encode(), capture_output=True, timeout=timeout, check=False, env=env)
     except subprocess.TimeoutExpired as error:
         raise ProcessFailed(argv, None, (error.stderr or error.stdout or b"").decode(errors="replace")) from error
     except OSError as error:
@@ -74,7 +72,7 @@ def start(
     """Start and return at once. `new_session` lets the program outlive us and our terminal's Ctrl-C."""
     env = {**os.environ, **environment} if environment else None
     try:
-        return subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(
             argv,
             stdin=stdin,
             stdout=stdout,
