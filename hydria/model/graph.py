@@ -1,0 +1,71 @@
+"""The immutable snapshot of one load balancer with everything below it, read in one transaction."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from hydria.model.amphora import Amphora
+from hydria.model.flavor import FlavorData
+from hydria.model.listener import Listener
+from hydria.model.load_balancer import LoadBalancer
+from hydria.model.pool import HealthMonitor, Member, Pool
+from hydria.model.resource import Provisioned
+from hydria.model.status import ProvisioningStatus
+
+
+class PoolNode(Struct, kw_only=True, frozen=True):
+    pool: Pool
+    members: tuple[Member, ...] = ()
+    """By created_at, then id: who was there first keeps what two cannot have."""
+    health_monitor: HealthMonitor | None = None
+
+
+class Graph(Struct, kw_only=True, frozen=True):
+    load_balancer: LoadBalancer
+    generation: int
+    """The load balancer's generation at the time of reading."""
+    flavor: FlavorData = FlavorData()
+    listeners: tuple[Listener, ...] = ()
+    pools: tuple[PoolNode, ...] = ()
+    amphorae: tuple[Amphora, ...] = ()
+    """Those that are not DELETED."""
+
+    def resources(self) -> Iterator[Provisioned]:
+        """The load balancer and all below it that has statuses, parents first."""
+        yield self.load_balancer
+        yield from self.listeners
+        for node in self.pools:
+            yield node.pool
+            yield from node.members
+            if node.health_monitor is not None:
+                yield node.health_monitor
+
+    @property
+    def deleting(self) -> bool:
+        return self.load_balancer.provisioning_status is ProvisioningStatus.PENDING_DELETE
+
+
+def without_deleted(graph: Graph) -> Graph:
+    """What the amphora shall serve: everything that is not being deleted."""
+
+    def stays(resource: Provisioned) -> bool:
+        return resource.provisioning_status is not ProvisioningStatus.PENDING_DELETE
+
+    return Graph(
+        load_balancer=graph.load_balancer,
+        generation=graph.generation,
+        flavor=graph.flavor,
+        amphorae=graph.amphorae,
+        listeners=tuple(filter(stays, graph.listeners)),
+        pools=tuple(
+            PoolNode(
+                pool=node.pool,
+                members=tuple(filter(stays, node.members)),
+                health_monitor=node.health_monitor
+                if node.health_monitor is not None and stays(node.health_monitor)
+                else None,
+            )
+            for node in graph.pools
+            if stays(node.pool)
+        ),
+    )

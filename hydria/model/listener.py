@@ -1,0 +1,27 @@
+"""The listener. (TLS fields come with TLS termination.)"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from hydria.model.field import CREATE, Cidr, Port, Text, Uuid
+from hydria.model.resource import Provisioned
+
+ListenerProtocol = Literal["TCP", "UDP", "SCTP", "HTTP", "HTTPS", "TERMINATED_HTTPS", "PROMETHEUS"]
+Timeout = Annotated[int, Meta(ge=0, le=24 * 24 * 3600 * 1000)]
+"""Milliseconds, at most 24 days: HAProxy's own limit."""
+
+
+class Listener(Provisioned, kw_only=True, frozen=True):
+    description: Text = ""
+    loadbalancer_id: Annotated[Uuid, CREATE]
+    protocol: Annotated[ListenerProtocol, CREATE]
+    protocol_port: Annotated[Port, CREATE]
+    default_pool_id: Uuid | None = None
+    connection_limit: Annotated[int, Meta(ge=-1)] = -1
+    insert_headers: dict[Text, Text] = {}  # noqa: RUF012 - msgspec copies it
+    timeout_client_data: Timeout = 50_000
+    timeout_member_connect: Timeout = 5_000
+    timeout_member_data: Timeout = 50_000
+    timeout_tcp_inspect: Timeout = 0
+    allowed_cidrs: list[Cidr] | None = None

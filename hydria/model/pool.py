@@ -1,0 +1,83 @@
+"""The pool, its members and its health monitor."""
+
+import re
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from hydria.model.field import CREATE, READ, REQUEST, Check, Ip, Port, Text, Uuid
+from hydria.model.load_balancer import VnicType
+from hydria.model.resource import Provisioned
+
+PoolProtocol = Literal["TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2", "UDP", "SCTP"]
+Algorithm = Literal["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"]
+MonitorType = Literal["HTTP", "HTTPS", "PING", "TCP", "TLS-HELLO", "UDP-CONNECT", "SCTP"]
+HttpMethod = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH"]
+
+
+class SessionPersistence(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    type: Literal["SOURCE_IP", "HTTP_COOKIE", "APP_COOKIE"]
+    cookie_name: Annotated[str, Meta(max_length=255, pattern=r"^[A-Za-z0-9!#$%&'*+\-.^_`|~]+\Z")] | None = None
+    """Token characters of RFC 6265 only: it is written into the proxy's configuration."""
+    persistence_timeout: Annotated[int, Meta(ge=0)] | None = None
+    persistence_granularity: Ip | None = None
+
+
+class Pool(Provisioned, kw_only=True, frozen=True):
+    description: Text = ""
+    loadbalancer_id: Annotated[Uuid, CREATE]
+    protocol: Annotated[PoolProtocol, CREATE]
+    lb_algorithm: Algorithm
+    session_persistence: SessionPersistence | None = None
+
+
+class Member(Provisioned, kw_only=True, frozen=True):
+    pool_id: Annotated[Uuid, CREATE]
+    address: Annotated[Ip, CREATE]
+    protocol_port: Annotated[Port, CREATE]
+    subnet_id: Annotated[Uuid | None, CREATE] = None
+    weight: Annotated[int, Meta(ge=0, le=256)] = 1
+    backup: bool = False
+    monitor_address: Ip | None = None
+    monitor_port: Port | None = None
+    request_sriov: Annotated[bool, REQUEST] = False
+    vnic_type: Annotated[VnicType, READ] = "normal"
+
+
+def _url_path(text: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9\-._~%!$&'()*+,;=:@/?]*", text):
+        raise ValueError("A url_path starts with / and holds only the characters of a URL path.")
+    return text
+
+
+def _expected_codes(text: str) -> str:
+    if not re.fullmatch(r"\d{3}(?:\s*,\s*\d{3})*|\d{3}-\d{3}", text):
+        raise ValueError("expected_codes is a code (200), a list (200,202) or a range (200-204).")
+    return text.replace(" ", "")
+
+
+def _domain_name(text: str) -> str:
+    label = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
+    if not re.fullmatch(rf"{label}(?:\.{label})*\.?", text):
+        raise ValueError("A domain_name consists of labels of letters, digits and hyphens.")
+    return text
+
+
+def _http_version(number: float) -> float:
+    if number not in (1.0, 1.1):
+        raise ValueError("http_version is 1.0 or 1.1.")
+    return number
+
+
+class HealthMonitor(Provisioned, kw_only=True, frozen=True):
+    pool_id: Annotated[Uuid, CREATE]
+    type: Annotated[MonitorType, CREATE]
+    delay: Annotated[int, Meta(ge=0)]
+    timeout: Annotated[int, Meta(ge=0)]
+    max_retries: Annotated[int, Meta(ge=1, le=10)]
+    max_retries_down: Annotated[int, Meta(ge=1, le=10)] = 3
+    http_method: HttpMethod | None = None
+    url_path: Annotated[str, Meta(max_length=255), Check(_url_path)] | None = None
+    expected_codes: Annotated[str, Meta(max_length=64), Check(_expected_codes)] | None = None
+    http_version: Annotated[float, Check(_http_version)] | None = None
+    domain_name: Annotated[str, Meta(max_length=255), Check(_domain_name)] | None = None
