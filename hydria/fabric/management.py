@@ -1,7 +1,7 @@
 """The management network's way to this machine: one veth `hy-mgmt<N>` with the first address of the prefix."""
 
 import itertools
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, ip_interface, ip_network
 from typing import cast
 
 from hydria.base.errors import Terminal
@@ -46,6 +46,16 @@ def find(fabric: str) -> Link | None:
     """Our end, whatever number it got."""
     with Netlink() as netlink:
         return next((link for link in netlink.links() if link.tag == tag(fabric)), None)
+
+
+def prefix_of(fabric: str) -> str | None:
+    """The management prefix of a fabric that is up."""
+    link = find(fabric)
+    if link is None:
+        return None
+    with Netlink() as netlink:
+        addresses = netlink.addresses(link.index)
+    return str(ip_interface(addresses[0]).network) if addresses else None
 
 
 def ensure(fabric: str, prefix: str) -> str:

@@ -40,6 +40,15 @@ def software_pfs(physical_networks: Sequence[str], host: int = 0) -> dict[str, s
     return {f"pf-{network}{suffix}": network for network in physical_networks}
 
 
+def pfs_of(fabric: str) -> dict[str, str]:
+    """PF name → physical network, of a fabric that is up, whatever its configuration says."""
+    with Netlink(namespaces.named(fabric)) as netlink:
+        links = netlink.links()
+    bridges = {link.index: link.tag.id for link in links if link.tag and link.tag.kind == "bridge"}
+    wires = {link.index: bridges[link.master] for link in links if link.master in bridges}
+    return {link.name: wires[link.link] for link in links if link.tag and link.tag.kind == "pf" and link.link in wires}
+
+
 class SoftwareFabric:
     """May be used by several threads; keeps nothing but its configuration."""
 

@@ -72,14 +72,15 @@ def down(fabric: str) -> list[str]:
 
 def _guests(fabric: str) -> set[int]:
     """Namespaces with a link of the fabric in them: its own, test hosts, servers and what these moved a NIC to."""
-    found = {number for number, path in namespaces.everywhere().items() if _has_link_of(path, fabric)}
-    # This machine has one too: the management interface.
-    return found - {namespaces.inode(namespaces.OWN), namespaces.inode(namespaces.of_process(1))}
+    found = {number for number, path in namespaces.everywhere().items() if _is_guest(path, fabric)}
+    return found - {namespaces.inode(namespaces.OWN)}
 
 
-def _has_link_of(namespace: Path, fabric: str) -> bool:
+def _is_guest(namespace: Path, fabric: str) -> bool:
+    """Never the machine itself, whose end of the management network is tagged too."""
     try:
         with Netlink(namespace) as netlink:
-            return any(link.tag is not None and link.tag.fabric == fabric for link in netlink.links())
+            kinds = {link.tag.kind for link in netlink.links() if link.tag is not None and link.tag.fabric == fabric}
     except namespaces.NoNamespace:
         return False
+    return bool(kinds) and "management" not in kinds
