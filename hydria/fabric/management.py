@@ -48,6 +48,12 @@ def find(fabric: str) -> Link | None:
         return next((link for link in netlink.links() if link.tag == tag(fabric)), None)
 
 
+def is_used() -> bool:
+    """Whether any fabric has its management interface on this machine."""
+    with Netlink() as netlink:
+        return any(link.tag is not None and link.tag.kind == "management" for link in netlink.links())
+
+
 def prefix_of(fabric: str) -> str | None:
     """The management prefix of a fabric that is up."""
     link = find(fabric)

@@ -65,7 +65,7 @@ def down(fabric: str) -> list[str]:
             with Netlink() as netlink:
                 netlink.delete_link(link.index)
             removed.append(f"interface {link.name}")
-        if not fabrics():
+        if not management.is_used():
             removed += [f"route unreachable {prefix}" for prefix in guard.remove(namespaces.OWN)]
     return removed
 
