@@ -110,7 +110,7 @@ class SoftwareFabric:
             netlink.set_link(bridge.index, up=True, arp=False, tag=Tag(self.name, "bridge", physical_network))
 
     def _ensure_pf(self, pf: str, physical_network: str) -> None:
-        wire = f"w{pf}"[:_MAX_NAME]
+        wire = f"w{pf}"
         with Netlink(self._home) as netlink:
             bridge = netlink.need(bridge_name(physical_network))
             if netlink.link(pf) is None:

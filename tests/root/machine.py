@@ -37,7 +37,7 @@ def machine() -> Iterator[None]:
 
 
 @pytest.fixture
-def fabric(machine: None) -> Iterator[SoftwareFabric]:
+def fabric(machine: None) -> Iterator[SoftwareFabric]:  # noqa: ARG001 - it is built on it
     made = new_fabric()
     try:
         made.ensure()
@@ -57,8 +57,9 @@ def new_name() -> str:
 
 @contextmanager
 def guest() -> Iterator[int]:
-    """A process in a network namespace that ends with it, as a server has; gives its pid."""
-    argv = ["unshare", "-n", "sh", "-c", "ip link set lo up; echo ready; exec sleep 600"]
+    """A process with a network namespace and named namespaces that end with it, as a server has; gives its pid."""
+    script = "set -e; mount -t tmpfs tmpfs /run; ip netns add inner; ip link set lo up; echo ready; exec sleep 600"
+    argv = ["unshare", "--net", "--mount", "sh", "-c", script]
     child = process.start(argv, stdout=process.PIPE)
     with ExitStack() as stack:
         stack.callback(child.wait)
@@ -74,7 +75,7 @@ def ip(line: str, *, pid: int | None = None, check: bool = True) -> str:
 
 
 def run(line: str, *, pid: int | None = None, check: bool = True) -> str:
-    where = [] if pid is None else ["nsenter", f"--net=/proc/{pid}/ns/net"]
+    where = [] if pid is None else ["nsenter", f"--net=/proc/{pid}/ns/net", f"--mount=/proc/{pid}/ns/mnt"]
     return process.run([*where, *line.split()], check=check).stdout
 
 

@@ -38,7 +38,8 @@ def without_ours(seen: dict[str, str]) -> dict[str, str]:
     }
 
 
-def test_machine_keeps_its_network(machine: None) -> None:
+@pytest.mark.usefixtures("machine")
+def test_machine_keeps_its_network() -> None:
     before = look()
     made = new_fabric()
     try:
@@ -95,7 +96,8 @@ def test_guards_stay_until_the_last_fabric_is_down(fabric: SoftwareFabric) -> No
         second.down()
 
 
-def test_management_prefix_is_one_that_nobody_routes(machine: None) -> None:
+@pytest.mark.usefixtures("machine")
+def test_management_prefix_is_one_that_nobody_routes() -> None:
     assert management.pick_prefix() == "198.18.0.0/20"
     ip("route add 198.18.0.0/19 via 192.0.2.1")
     assert management.pick_prefix() == "198.18.32.0/20"
@@ -110,7 +112,8 @@ def test_management_prefix_is_one_that_nobody_routes(machine: None) -> None:
         management.pick_prefix()
 
 
-def test_a_namespace_of_somebody_else_is_refused(machine: None) -> None:
+@pytest.mark.usefixtures("machine")
+def test_a_namespace_of_somebody_else_is_refused() -> None:
     made = new_fabric()
     ip(f"netns add {made.name}")
     try:
@@ -273,7 +276,8 @@ def test_many_threads_plug_at_once(fabric: SoftwareFabric) -> None:
             assert {link.name for link in netlink.links()} >= {f"nic{number}" for number in range(8)}
 
 
-def test_down_after_a_crash(machine: None) -> None:
+@pytest.mark.usefixtures("machine")
+def test_down_after_a_crash() -> None:
     before = look()
     made = new_fabric()
     with guest() as pid:
