@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hydria.base import config, process
-from hydria.base.errors import HydriaError
+from hydria.base.errors import Conflict, HydriaError
 from hydria.fabric import hosts, management, software, teardown
 from hydria.sriov.software import SoftwareNics
 
@@ -44,10 +44,11 @@ def up(
 @app.command()
 def down(fabric: FabricOption = None) -> None:
     """Remove a fabric with everything in it, also what a crash left."""
-    names = [fabric] if fabric is not None else teardown.fabrics()
-    if len(names) > 1:
-        teardown.the_fabric(None)
-    removed = [line for name in names for line in teardown.down(name)]
+    remains = teardown.remains()
+    if fabric is None and len(remains) > 1:
+        raise Conflict(f"There are several fabrics ({', '.join(remains)}): say which with --fabric.")
+    # Without any there may still be guard routes to remove.
+    removed = teardown.down(fabric or next(iter(remains), _DEFAULTS.name))
     print("\n".join(f"removed {line}" for line in removed) or "There was nothing to remove.")
 
 

@@ -48,10 +48,10 @@ def find(fabric: str) -> Link | None:
         return next((link for link in netlink.links() if link.tag == tag(fabric)), None)
 
 
-def is_used() -> bool:
-    """Whether any fabric has its management interface on this machine."""
+def fabrics() -> set[str]:
+    """Fabrics that have their management interface on this machine."""
     with Netlink() as netlink:
-        return any(link.tag is not None and link.tag.kind == "management" for link in netlink.links())
+        return {link.tag.fabric for link in netlink.links() if link.tag is not None and link.tag.kind == "management"}
 
 
 def prefix_of(fabric: str) -> str | None:
@@ -68,8 +68,9 @@ def ensure(fabric: str, prefix: str) -> str:
     """Name of the interface on this machine. May run twice, but not two at a time. Needs the bridge."""
     link = find(fabric) or _make(fabric)
     _refuse_foreign_route(prefix, link)
-    # A machine has one address there, and it is IPv4: no link-local one beside it.
+    # The machine has one address there, no link-local one beside it, and is no router for who is there.
     namespaces.set_sysctl(namespaces.OWN, f"ipv6/conf/{link.name}/disable_ipv6", 1)
+    namespaces.set_sysctl(namespaces.OWN, f"ipv4/conf/{link.name}/forwarding", 0)
     with Netlink() as netlink:
         netlink.add_address(link.index, host_address(prefix))
         netlink.set_link(link.index, up=True)

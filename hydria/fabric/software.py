@@ -4,7 +4,7 @@ The machine itself sees the management interface and the guard routes, nothing e
 written on its links (hydria.sriov.tag); there are no files about it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydria.base import config
@@ -56,9 +56,7 @@ class SoftwareFabric:
         self.name = fabric.name
         self._config = fabric
         self._home = namespaces.named(fabric.name)
-        self.pfs: Mapping[str, str] = {pf: network for host in hosts for pf, network in host.pfs.items()}
-        if not hosts:
-            self.pfs = software_pfs(fabric.physical_networks)
+        self.pfs = _pfs_of_hosts(hosts) if hosts else software_pfs(fabric.physical_networks)
         self._check_names()
 
     def _check_names(self) -> None:
@@ -125,7 +123,7 @@ class SoftwareFabric:
         taken from it. Raises Retryable when the process is gone.
         """
         guest = namespaces.of_process(pid)
-        tag = Tag(self.name, "port", port_id, namespaces.inode(guest))
+        tag = Tag(self.name, "port", port_id, namespaces.guest_inode(pid))
         port = _port_name(port_id)
         with Netlink(self._home) as netlink:
             bridge = netlink.link(bridge_name(physical_network))
@@ -170,6 +168,15 @@ class SoftwareFabric:
     def down(self) -> list[str]:
         """Remove the fabric with all in it; says what was removed. May run twice."""
         return teardown.down(self.name)
+
+
+def _pfs_of_hosts(hosts: Sequence[config.Host]) -> dict[str, str]:
+    pfs: dict[str, str] = {}
+    for host in hosts:
+        if twice := sorted(pfs.keys() & host.pfs.keys()):
+            raise Terminal(f"PF {twice[0]} of host {host.name} is another host's already")
+        pfs |= host.pfs
+    return pfs
 
 
 def configure(namespace: Path, name: str, addresses: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Which fabrics there are, what belongs to one, and taking it down: found in the kernel, also after a crash."""
 
+import contextlib
 from pathlib import Path
 
 from hydria.base.errors import Conflict, NotFound, not_found
@@ -38,6 +39,11 @@ def fabrics() -> list[str]:
     return [name for name, tag in marked().items() if tag == fabric_tag(name)]
 
 
+def remains() -> list[str]:
+    """Fabrics of which anything is left, also without the namespace that made it one."""
+    return sorted({tag.fabric for tag in marked().values()} | management.fabrics())
+
+
 def the_fabric(name: str | None) -> str:
     """`name` if it exists; without a name the only one there is."""
     existing = fabrics()
@@ -54,7 +60,11 @@ def the_fabric(name: str | None) -> str:
 
 def down(fabric: str) -> list[str]:
     """Remove everything that belongs to `fabric`; says what was removed. May run twice."""
-    with namespaces.locked(namespaces.OWN):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(namespaces.locked(namespaces.OWN))
+        # Nobody adds a host while we count them.
+        with contextlib.suppress(namespaces.NoNamespace):
+            stack.enter_context(namespaces.locked(namespaces.named(fabric)))
         removed = [f"process {pid}" for pid in namespaces.kill_processes(_guests(fabric))]
         for name, tag in marked().items():
             if tag.fabric == fabric:
@@ -65,7 +75,7 @@ def down(fabric: str) -> list[str]:
             with Netlink() as netlink:
                 netlink.delete_link(link.index)
             removed.append(f"interface {link.name}")
-        if not management.is_used():
+        if not management.fabrics():
             removed += [f"route unreachable {prefix}" for prefix in guard.remove(namespaces.OWN)]
     return removed
 

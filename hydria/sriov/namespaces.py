@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hydria.base import process
-from hydria.base.errors import Retryable, invalid_field
+from hydria.base.errors import Retryable, Terminal, invalid_field
 
 T = TypeVar("T")
 
@@ -51,6 +51,14 @@ def inode(namespace: Path) -> int:
     """The identity of a namespace, as `lsns` shows it; the kernel uses it again after the namespace is gone."""
     with opened(namespace) as fd:
         return os.fstat(fd).st_ino
+
+
+def guest_inode(pid: int) -> int:
+    """That of a process that is to get a NIC. Raises Terminal where it has no network of its own but ours."""
+    found = inode(of_process(pid))
+    if found == inode(OWN):
+        raise Terminal(f"Process {pid} is in the machine's own network namespace: it gets no NIC")
+    return found
 
 
 @contextlib.contextmanager

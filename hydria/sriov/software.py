@@ -43,10 +43,14 @@ class SoftwareNics:
         )
 
     def ensure_vfs(self, pf: str, numvfs: int) -> None:
-        """Make the VFs that the PF lacks and write their number onto it. VFs in guests are left there."""
-        wanted = {vf.kernel_name: vf for vf in (VfId(pf, index) for index in range(numvfs))}
+        """Make the VFs that the PF lacks and write their number onto it. VFs in guests are left there.
+
+        As with real PFs there never become fewer: a guest may hold the one that would have to go.
+        """
         with Netlink(self._home) as netlink:
             link = netlink.need(pf)
+            numvfs = max(numvfs, len(_vfs(link)))
+            wanted = {vf.kernel_name: vf for vf in (VfId(pf, index) for index in range(numvfs))}
             netlink.set_link(link.index, tag=Tag(self._fabric, "pf", pf, numvfs))
             missing = {wanted[name] for name in wanted.keys() - namespaces.link_names(self._home)}
             if missing and link.tag is not None:  # a PF without a tag was made just now: none can be away
@@ -57,7 +61,7 @@ class SoftwareNics:
     def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int) -> None:
         self._refuse_unsupported(vf, settings)
         guest = namespaces.of_process(pid)
-        tag = Tag(self._fabric, "vf", str(vf), namespaces.inode(guest))
+        tag = Tag(self._fabric, "vf", str(vf), namespaces.guest_inode(pid))
         with Netlink(self._home) as netlink:
             link = netlink.link(vf.kernel_name)
             if link is None:
@@ -128,6 +132,8 @@ class SoftwareNics:
         return ":".join(f"{octet:02x}" for octet in (0x02, *octets))
 
     def _refuse_unsupported(self, vf: VfId, settings: VfSettings) -> None:
+        # What would let a guest see or do more than it may is refused. A macvlan always follows the PF's link,
+        # takes any source MAC and no foreign destination MAC: spoofchk, trust and link_state have nothing to switch.
         if settings.vlan:
             raise Terminal(f"VF {vf} cannot have VLAN {settings.vlan}: a software PF does not tag")
         if settings.min_tx_rate or settings.max_tx_rate:

@@ -191,3 +191,19 @@ def test_ensure_leaves_vfs_in_guests_and_remakes_lost_ones(fabric: SoftwareFabri
         assert free(fabric) == [VfId("pf-public", 0), VfId("pf-public", 2)]
         assert [link.mac for link in vfs_in(pid)] == [MAC]
         assert run("ping -c 1 203.0.113.101", pid=pid)
+
+
+def test_the_machine_itself_gets_no_nic(fabric: SoftwareFabric) -> None:
+    before = links(fabric.name), links(os.getpid())
+    with pytest.raises(Terminal, match="own network namespace"):
+        fabric.nics().hand_over(VF, VfSettings(mac=MAC), pid=os.getpid())
+    with pytest.raises(Terminal, match="own network namespace"):
+        fabric.plug(port_id="port", mac=MAC, physical_network="public", pid=os.getpid(), name="eth9")
+    assert (links(fabric.name), links(os.getpid())) == before
+
+
+def test_more_vfs_but_never_fewer(fabric: SoftwareFabric) -> None:
+    fabric.nics().ensure_vfs("pf-public", 5)
+    assert len(free(fabric)) == 5
+    fabric.nics().ensure_vfs("pf-public", 2)
+    assert len(free(fabric)) == 5

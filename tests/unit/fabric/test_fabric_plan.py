@@ -9,6 +9,8 @@ from hydria.base.errors import Conflict, Invalid, Terminal
 from hydria.fabric import addresses, guard, management, software
 from hydria.fabric.software import SoftwareFabric
 
+ONE = config.Host(name="a", pfs={"pf-x": "public"})
+
 
 @pytest.mark.parametrize("module", [management, software], ids=lambda module: module.__name__)
 def test_examples(module: ModuleType) -> None:
