@@ -97,6 +97,9 @@ def _furnish(fabric: str, host: TestHost, made: Path) -> None:
     guard.ensure(made, everything=True)
     with Netlink(namespaces.named(fabric)) as netlink:
         bridge = netlink.need(software.bridge_name(host.physical_network))
+        # A host that was interrupted before it had its name is still being cleaned up by the kernel.
+        if (left := netlink.link(port)) is not None:
+            netlink.delete_link(left.index)
         netlink.add_veth(port, peer=NIC, peer_namespace=made, master=bridge.index)
         netlink.set_link(netlink.need(port).index, up=True, tag=tag)
     software.configure(made, NIC, host.addresses)

@@ -77,6 +77,19 @@ def ensure(fabric: str, prefix: str) -> str:
     return link.name
 
 
+def remove(fabric: str, *, has_namespace: bool) -> str | None:
+    """Name of the interface that went. An end that never got its tag is found from the fabric's side."""
+    link = find(fabric)
+    if has_namespace:
+        with Netlink(namespaces.named(fabric)) as inner:
+            if (port := inner.link(_PORT)) is not None:
+                inner.delete_link(port.index)
+    if link is not None:
+        with Netlink() as outer:
+            outer.delete_link(link.index)
+    return None if link is None else link.name
+
+
 def _make(fabric: str) -> Link:
     """The tag is written last: an end without one is of an interrupted start and made anew."""
     home = namespaces.named(fabric)

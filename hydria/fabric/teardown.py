@@ -66,15 +66,13 @@ def down(fabric: str) -> list[str]:
         with contextlib.suppress(namespaces.NoNamespace):
             stack.enter_context(namespaces.locked(namespaces.named(fabric)))
         removed = [f"process {pid}" for pid in namespaces.kill_processes(_guests(fabric))]
-        for name, tag in marked().items():
-            if tag.fabric == fabric:
-                namespaces.delete(name)
-                removed.append(f"{'host' if tag.kind == 'host' else 'namespace'} {name}")
+        ours = {name: tag for name, tag in marked().items() if tag.fabric == fabric}
         # It would go with the namespace, but some moments later: the kernel cleans up behind our back.
-        if (link := management.find(fabric)) is not None:
-            with Netlink() as netlink:
-                netlink.delete_link(link.index)
-            removed.append(f"interface {link.name}")
+        if (interface := management.remove(fabric, has_namespace=fabric in ours)) is not None:
+            removed.append(f"interface {interface}")
+        for name, tag in ours.items():
+            namespaces.delete(name)
+            removed.append(f"{'host' if tag.kind == 'host' else 'namespace'} {name}")
         if not management.fabrics():
             removed += [f"route unreachable {prefix}" for prefix in guard.remove(namespaces.OWN)]
     return removed

@@ -25,6 +25,9 @@ def machine() -> Iterator[None]:
                 "link set lo up",
                 "link add eth0 type veth peer name wire",
                 "addr add 192.0.2.2/24 dev eth0",
+                # Link-local addresses would turn up when they like.
+                "link set wire addrgenmode none",
+                "link set eth0 addrgenmode none",
                 "link set wire up",
                 "link set eth0 up",
                 "route add default via 192.0.2.1",
