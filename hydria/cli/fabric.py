@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 FabricOption = Annotated[
-    Optional[str],  # noqa: UP045 - Typer reads this form in every version that we allow
+    str | None,
     typer.Option("--fabric", metavar="NAME", help="Needed where there are several."),
 ]
 _DEFAULTS = config.Fabric()
@@ -28,7 +28,7 @@ _DEFAULTS = config.Fabric()
 
 @app.command()
 def up(
-    name: Annotated[str, typer.Option(help="Network namespace that holds it.")] = _DEFAULTS.name,
+    name: Annotated[str, typer.Option("--fabric", "--name", help="Network namespace that holds it.")] = _DEFAULTS.name,
     network: Annotated[list[str], typer.Option(help="Physical network.")] = list(_DEFAULTS.physical_networks),  # noqa: B006 - Typer only reads it
     vfs: Annotated[int, typer.Option(min=0, help="VFs per software PF.")] = _DEFAULTS.vfs,
     management_prefix: Annotated[str, typer.Option(help="Default: the first free /20 of 198.18.0.0/15.")] = "",
@@ -57,8 +57,8 @@ def add_host(
     name: str,
     *,
     network: Annotated[str, typer.Option(help="Physical network, such as public.")],
-    command: Annotated[Optional[list[str]], typer.Argument(help="After --: run it there, end with its status.")] = None,  # noqa: UP045 - as above
-    address: Annotated[Optional[list[str]], typer.Option(help="ADDRESS[/LENGTH]; default: free ones.")] = None,  # noqa: UP045 - as above
+    command: Annotated[list[str] | None, typer.Argument(help="After --: run it there, end with its status.")] = None,
+    address: Annotated[list[str] | None, typer.Option(help="ADDRESS[/LENGTH]; default: free ones.")] = None,
     fabric: FabricOption = None,
     rm: Annotated[bool, typer.Option("--rm", help="Remove the host when the command has ended.")] = False,
 ) -> None:
@@ -111,13 +111,14 @@ def show(fabric: FabricOption = None) -> None:
 
 
 def _run_inside(name: str, command: Sequence[str]) -> int:
-    """In the foreground: it has our terminal, and a SIGTERM to us is passed on to it."""
+    """In the foreground: it has our terminal, whose Ctrl-C it gets itself; a SIGTERM to us is passed on to it."""
     child = process.start(["ip", "netns", "exec", name, *command], stdin=0, stdout=1, stderr=2)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         child.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         status = child.wait()
     finally:

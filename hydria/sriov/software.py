@@ -106,18 +106,18 @@ class SoftwareNics:
         """Look into every namespace of the machine: only the kernel knows where a guest has put it."""
         wanted = tag or self._free_tag(vf)
         home = namespaces.inode(self._home)
-        for number, namespace in namespaces.everywhere().items():
-            if number == home:
-                continue
-            try:
-                with Netlink(namespace) as netlink:
-                    links = netlink.links()
-            except namespaces.NoNamespace:
-                continue  # ended while we looked
+
+        def look(namespace: Path) -> tuple[Path, Link] | None:
+            if namespaces.inode(namespace) == home:
+                return None
+            with Netlink(namespace) as netlink:
+                links = netlink.links()
             for link in links:
                 if wanted == link.tag or (tag is None and wanted.is_same(link.tag)):
                     return namespace, link
-        return None
+            return None
+
+        return namespaces.search(look)
 
     def _is_in(self, guest: Path, tag: Tag) -> bool:
         with Netlink(guest) as netlink:
