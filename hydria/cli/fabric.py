@@ -34,7 +34,7 @@ def up(
     management_prefix: Annotated[str, typer.Option(help="Default: the first free /20 of 198.18.0.0/15.")] = "",
 ) -> None:
     """Make the fabric, or what is missing of it."""
-    prefix = management_prefix or management.prefix_of(name) or management.pick_prefix()
+    prefix = management_prefix or management.prefix_of(name) or management.pick_management_prefix()
     software.SoftwareFabric(
         config.Fabric(kind="software", name=name, vfs=vfs, physical_networks=tuple(network), management_prefix=prefix)
     ).ensure()

@@ -18,7 +18,7 @@ _PREFIX_LENGTH = 20
 _PORT = "mgmt-host"
 
 
-def pick_prefix() -> str:
+def pick_management_prefix() -> str:
     """The first /20 of 198.18.0.0/15 that this machine has no route into. Raises Terminal when there is none."""
     with Netlink() as netlink:
         routed = [cast("IPv4Network", route.prefix) for route in netlink.routes(4) if route.prefix.prefixlen > 0]

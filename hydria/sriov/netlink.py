@@ -22,6 +22,7 @@ Prefix = ipaddress.IPv4Network | ipaddress.IPv6Network
 _IFF_UP, _IFF_NOARP, _IFF_LOWER_UP = 0x1, 0x80, 0x10000
 _IFA_F_NODAD = 0x02
 _TABLE_LOCAL = 255
+_NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
 
 
 class NetlinkFailed(Retryable):
@@ -183,16 +184,17 @@ class Netlink:
         return [_route(message, version) for message in found or [] if message.get("table") != _TABLE_LOCAL]
 
     def add_unreachable(self, prefix: Prefix, *, protocol: int, metric: int) -> None:
-        """May run twice."""
+        """May run twice. A kernel without IPv6 needs no route to keep IPv6 from leaving."""
         values = _unreachable(prefix, protocol, metric)
         attempt = f"Add unreachable route {prefix}"
-        self._ask(attempt, lambda: self._route.route("add", **values), fine=(errno.EEXIST,))
+        fine = (errno.EEXIST, *_NO_SUCH_FAMILY)
+        self._ask(attempt, lambda: self._route.route("add", **values), fine=fine)
 
     def delete_unreachable(self, prefix: Prefix, *, protocol: int, metric: int) -> bool:
         """Whether there was one; routes of another protocol or metric stay."""
         values = _unreachable(prefix, protocol, metric)
         attempt = f"Delete unreachable route {prefix}"
-        fine = (errno.ESRCH, errno.ENOENT)
+        fine = (errno.ESRCH, errno.ENOENT, *_NO_SUCH_FAMILY)
         return self._ask(attempt, lambda: self._route.route("del", **values), fine=fine) is not None
 
 

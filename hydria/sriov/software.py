@@ -13,12 +13,13 @@ from hydria.base.log import Logger
 from hydria.sriov import namespaces
 from hydria.sriov.inventory import Pf, Vf, VfId, VfSettings
 from hydria.sriov.netlink import Link, Netlink
+from hydria.sriov.nics import Nics
 from hydria.sriov.tag import Tag
 
 log = Logger(__name__)
 
 
-class SoftwareNics:
+class SoftwareNics(Nics):
     """The software PFs `pfs` (PF name → physical network) in the named namespace `namespace`."""
 
     def __init__(self, namespace: str, pfs: Mapping[str, str]) -> None:
@@ -53,10 +54,11 @@ class SoftwareNics:
             wanted = {vf.kernel_name: vf for vf in (VfId(pf, index) for index in range(numvfs))}
             netlink.set_link(link.index, tag=Tag(self._fabric, "pf", pf, numvfs))
             missing = {wanted[name] for name in wanted.keys() - namespaces.link_names(self._home)}
-            if missing and link.tag is not None:  # a PF without a tag was made just now: none can be away
-                missing -= {vf for vf in missing if self._find_away(vf) is not None}
+            # A PF without a tag was made just now: none can be away.
+            away = self._all_away() if missing and link.tag is not None else frozenset()
             for vf in sorted(missing):
-                self._make(netlink, link, vf)
+                if str(vf) not in away:
+                    self._make(netlink, link, vf)
 
     def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int) -> None:
         self._refuse_unsupported(vf, settings)
@@ -105,19 +107,31 @@ class SoftwareNics:
     def _find_away(self, vf: VfId, tag: Tag | None = None) -> tuple[Path, Link] | None:
         """Look into every namespace of the machine: only the kernel knows where a guest has put it."""
         wanted = tag or self._free_tag(vf)
-        home = namespaces.inode(self._home)
 
         def look(namespace: Path) -> tuple[Path, Link] | None:
-            if namespaces.inode(namespace) == home:
-                return None
-            with Netlink(namespace) as netlink:
-                links = netlink.links()
-            for link in links:
+            for link in self._links_of_guest(namespace):
                 if wanted == link.tag or (tag is None and wanted.is_same(link.tag)):
                     return namespace, link
             return None
 
         return namespaces.search(look)
+
+    def _all_away(self) -> frozenset[str]:
+        """Ids of all VFs of the fabric that are in a guest, in one go."""
+        found: set[str] = set()
+
+        def look(namespace: Path) -> None:
+            tags = [link.tag for link in self._links_of_guest(namespace)]
+            found.update(tag.id for tag in tags if tag and (tag.fabric, tag.kind) == (self._fabric, "vf"))
+
+        namespaces.search(look)
+        return frozenset(found)
+
+    def _links_of_guest(self, namespace: Path) -> list[Link]:
+        if namespaces.inode(namespace) == namespaces.inode(self._home):
+            return []
+        with Netlink(namespace) as netlink:
+            return netlink.links()
 
     def _is_in(self, guest: Path, tag: Tag) -> bool:
         with Netlink(guest) as netlink:

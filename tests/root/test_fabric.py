@@ -83,7 +83,7 @@ def test_fabric_never_speaks(fabric: SoftwareFabric) -> None:
 
 
 def test_guards_stay_until_the_last_fabric_is_down(fabric: SoftwareFabric) -> None:
-    second = new_fabric(management_prefix=management.pick_prefix())
+    second = new_fabric(management_prefix=management.pick_management_prefix())
     try:
         second.ensure()
         assert "inet 198.18.16.1/20" in ip("addr show hy-mgmt1")
@@ -98,9 +98,9 @@ def test_guards_stay_until_the_last_fabric_is_down(fabric: SoftwareFabric) -> No
 
 @pytest.mark.usefixtures("machine")
 def test_management_prefix_is_one_that_nobody_routes() -> None:
-    assert management.pick_prefix() == "198.18.0.0/20"
+    assert management.pick_management_prefix() == "198.18.0.0/20"
     ip("route add 198.18.0.0/19 via 192.0.2.1")
-    assert management.pick_prefix() == "198.18.32.0/20"
+    assert management.pick_management_prefix() == "198.18.32.0/20"
     made = new_fabric(management_prefix="198.18.16.0/20")
     try:
         with pytest.raises(Terminal, match=r"198\.18\.16\.0/20 overlaps 198\.18\.0\.0/19"):
@@ -109,7 +109,7 @@ def test_management_prefix_is_one_that_nobody_routes() -> None:
         made.down()
     ip("route add 198.18.0.0/15 via 192.0.2.1")
     with pytest.raises(Terminal, match="choose a management prefix"):
-        management.pick_prefix()
+        management.pick_management_prefix()
 
 
 @pytest.mark.usefixtures("machine")
