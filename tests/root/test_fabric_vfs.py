@@ -6,9 +6,10 @@ import signal
 import pytest
 from machine import guest, host_reaches, ip, new_name, reaches, run
 
+from hydria.base import config
 from hydria.base.errors import Retryable, Terminal
 from hydria.fabric import hosts
-from hydria.fabric.software import SoftwareFabric
+from hydria.fabric.software import SoftwareFabric, software_pfs
 from hydria.sriov import namespaces
 from hydria.sriov.inventory import Pf, VfId, VfSettings
 from hydria.sriov.netlink import Link, Netlink
@@ -89,6 +90,25 @@ def test_vf_and_ordinary_port_on_one_network_talk(fabric: SoftwareFabric) -> Non
         fabric.plug(port_id="port", mac="fa:16:3e:00:00:02", physical_network="public", pid=two, name="eth1")
         fabric.configure(pid=two, name="eth1", addresses=["203.0.113.102/24"])
         assert reaches(one, "203.0.113.102")
+
+
+@pytest.mark.usefixtures("machine")
+def test_hosts_have_pfs_of_their_own_on_one_network() -> None:
+    names = [config.Host(name=f"host{n}", pfs=software_pfs(["public"], n)) for n in range(2)]
+    options = config.Fabric(name=new_name(), vfs=2, physical_networks=("public",))
+    fabric = SoftwareFabric(options, names)
+    try:
+        fabric.ensure()
+        with guest() as one, guest() as two:
+            for host, pid, vf in zip(names, (one, two), (VfId("pf-public", 0), VfId("pf-public-2", 0)), strict=True):
+                nics = SoftwareNics(fabric.name, host.pfs)
+                assert [found.id for pf in nics.scan() for found in pf.free(())] == [vf, VfId(vf.pf, 1)]
+                mac = f"fa:16:3e:00:00:{len(vf.pf):02x}"
+                nics.hand_over(vf, VfSettings(mac=mac), pid=pid)
+                give_address(pid, mac, f"203.0.113.{101 if pid == one else 102}/24")
+            assert reaches(one, "203.0.113.102")
+    finally:
+        fabric.down()
 
 
 def test_hand_over_twice(fabric: SoftwareFabric) -> None:
