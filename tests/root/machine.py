@@ -1,6 +1,8 @@
 """A machine of the test's own: a network namespace that the test's thread is in, with a network of its own to spoil."""
 
 import ctypes
+import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -34,6 +36,11 @@ def machine() -> Iterator[None]:
                 "-6 addr add fd00::2/64 dev eth0 nodad",
             ):
                 ip(line)
+            # The kernel works out the state of a link some moments after its carrier.
+            deadline = time.monotonic() + 10
+            while ip("-br link show type veth").count(" UP ") < 2:
+                assert time.monotonic() < deadline
+                os.sched_yield()
             yield
         finally:
             assert _libc.setns(before, namespaces.CLONE_NEWNET) == 0
