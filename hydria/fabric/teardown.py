@@ -1,0 +1,94 @@
+"""Which fabrics there are, what belongs to one, and taking it down: found in the kernel, also after a crash."""
+
+import contextlib
+from pathlib import Path
+
+from hydria.base.errors import Conflict, NotFound, not_found
+from hydria.fabric import guard, management
+from hydria.sriov import namespaces
+from hydria.sriov.netlink import Netlink
+from hydria.sriov.tag import Tag
+
+
+def fabric_tag(fabric: str) -> Tag:
+    return Tag(fabric, "fabric", fabric)
+
+
+def mark(namespace: Path, tag: Tag) -> None:
+    """Write whose a whole namespace is on its loopback, which lives exactly as long as it does."""
+    with Netlink(namespace) as netlink:
+        netlink.set_link(netlink.need("lo").index, tag=tag)
+
+
+def mark_of(namespace: Path) -> Tag | None:
+    """None where nobody marked it, or where it just ended."""
+    try:
+        with Netlink(namespace) as netlink:
+            return netlink.need("lo").tag
+    except namespaces.NoNamespace:
+        return None
+
+
+def marked() -> dict[str, Tag]:
+    """All named namespaces of all fabrics, fabrics' own and test hosts'."""
+    marks = {name: mark_of(path) for name, path in namespaces.all_named().items()}
+    return {name: tag for name, tag in marks.items() if tag is not None}
+
+
+def fabrics() -> list[str]:
+    return [name for name, tag in marked().items() if tag == fabric_tag(name)]
+
+
+def remains() -> list[str]:
+    """Fabrics of which anything is left, also without the namespace that made it one."""
+    return sorted({tag.fabric for tag in marked().values()} | management.fabrics())
+
+
+def the_fabric(name: str | None) -> str:
+    """`name` if it exists; without a name the only one there is."""
+    existing = fabrics()
+    if name is not None:
+        if name not in existing:
+            raise not_found("Fabric", name)
+        return name
+    if not existing:
+        raise NotFound("There is no fabric on this machine: start one with `hydria fabric up`.")
+    if len(existing) > 1:
+        raise Conflict(f"There are {len(existing)} fabrics ({', '.join(existing)}): say which with --fabric.")
+    return existing[0]
+
+
+def down(fabric: str) -> list[str]:
+    """Remove everything that belongs to `fabric`; says what was removed. May run twice."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(namespaces.locked(namespaces.OWN))
+        # Nobody adds a host while we count them.
+        with contextlib.suppress(namespaces.NoNamespace):
+            stack.enter_context(namespaces.locked(namespaces.named(fabric)))
+        removed = [f"process {pid}" for pid in namespaces.kill_processes(_guests(fabric))]
+        ours = {name: tag for name, tag in marked().items() if tag.fabric == fabric}
+        # It would go with the namespace, but some moments later: the kernel cleans up behind our back.
+        if (interface := management.remove(fabric, has_namespace=fabric in ours)) is not None:
+            removed.append(f"interface {interface}")
+        for name, tag in ours.items():
+            namespaces.delete(name)
+            removed.append(f"{'host' if tag.kind == 'host' else 'namespace'} {name}")
+        if not management.fabrics():
+            removed += [f"route unreachable {prefix}" for prefix in guard.remove(namespaces.OWN)]
+    return removed
+
+
+def _guests(fabric: str) -> set[int]:
+    """Namespaces with a link of the fabric in them: its own, test hosts, servers and what these moved a NIC to."""
+    found = {number for number, path in namespaces.everywhere().items() if _is_guest(path, fabric)}
+    return found - {namespaces.inode(namespaces.OWN)}
+
+
+def _is_guest(namespace: Path, fabric: str) -> bool:
+    """Never the machine itself, whose end of the management network is tagged too."""
+    try:
+        with Netlink(namespace) as netlink:
+            kinds = {link.tag.kind for link in netlink.links() if link.tag is not None and link.tag.fabric == fabric}
+    except namespaces.NoNamespace:
+        return False
+    return bool(kinds) and "management" not in kinds
