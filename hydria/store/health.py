@@ -101,8 +101,7 @@ def _look(tx: Transaction, heartbeat: Heartbeat) -> _Seen | None:
     rows: dict[type[Provisioned], list[_Row]] = {kind: [] for kind in _KINDS}
     sender = {"amphora_id": heartbeat.amphora_id, "sequence": heartbeat.sequence}
     for row in tx.execute(_EVERYTHING, sender):
-        kind, *values = row
-        rows[_KINDS[kind]].append(_Row(_KINDS[kind], *values))
+        rows[_KINDS[row.kind]].append(_Row(_KINDS[row.kind], *tuple[Any, ...](row)[1:]))
     if not rows[LoadBalancer]:
         return None
     members: dict[str, list[_Row]] = {}
