@@ -131,7 +131,8 @@ class Rounds(RuleBasedStateMachine):
         assert graph.generation == self.accepted
 
     def end(self) -> None:
-        """Every holder dies; one worker goes on until nothing is left to do."""
+        """Every holder dies, faults are mended; one worker goes on until nothing is left to do."""
+        self.queue.mark_all(spread_seconds=0)
         for _ in range(50):
             due = self.queue.next_due()
             if due is None:
