@@ -47,7 +47,6 @@ def down(fabric: FabricOption = None) -> None:
     remains = teardown.remains()
     if fabric is None and len(remains) > 1:
         raise Conflict(f"There are several fabrics ({', '.join(remains)}): say which with --fabric.")
-    # Without any there may still be guard routes to remove.
     removed = teardown.down(fabric or next(iter(remains), _DEFAULTS.name))
     print("\n".join(f"removed {line}" for line in removed) or "There was nothing to remove.")
 

@@ -94,7 +94,7 @@ def _furnish(fabric: str, host: TestHost, made: Path) -> None:
     port = _port_name(host.name)
     teardown.mark(made, tag)
     software.configure(made, "lo", ())
-    guard.ensure(made, everything=True)
+    guard.ensure(made)
     with Netlink(namespaces.named(fabric)) as netlink:
         bridge = netlink.need(software.bridge_name(host.physical_network))
         # A host that was interrupted before it had its name is still being cleaned up by the kernel.

@@ -1,6 +1,6 @@
 """The software fabric: bridges, software PFs and ports, in one network namespace of its own.
 
-The machine itself sees the management interface and the guard routes, nothing else. What belongs to a fabric is
+The machine itself sees the management interface, nothing else. What belongs to a fabric is
 written on its links (hydria.sriov.tag); there are no files about it.
 """
 
@@ -84,7 +84,6 @@ class SoftwareFabric:
             self._ensure_namespace()
             self._ensure_bridge(MANAGEMENT)
             interface = management.ensure(self.name, self._config.management_prefix)
-            guard.ensure(namespaces.OWN)
         for network in self._config.physical_networks:
             self._ensure_bridge(network)
         nics = self.nics()
@@ -100,7 +99,7 @@ class SoftwareFabric:
             raise Conflict(f"Network namespace {self.name} exists and is not a fabric: choose another name.")
         for scope in ("all", "default"):
             namespaces.set_sysctl(self._home, f"ipv6/conf/{scope}/disable_ipv6", 1)
-        guard.ensure(self._home, everything=True)
+        guard.ensure(self._home)
 
     def _ensure_bridge(self, physical_network: str) -> None:
         with Netlink(self._home) as netlink:

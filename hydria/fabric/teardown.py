@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from hydria.base.errors import Conflict, NotFound, not_found
-from hydria.fabric import guard, management
+from hydria.fabric import management
 from hydria.sriov import namespaces
 from hydria.sriov.netlink import Netlink
 from hydria.sriov.tag import Tag
@@ -73,8 +73,6 @@ def down(fabric: str) -> list[str]:
         for name, tag in ours.items():
             namespaces.delete(name)
             removed.append(f"{'host' if tag.kind == 'host' else 'namespace'} {name}")
-        if not management.fabrics():
-            removed += [f"route unreachable {prefix}" for prefix in guard.remove(namespaces.OWN)]
     return removed
 
 

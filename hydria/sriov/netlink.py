@@ -190,13 +190,6 @@ class Netlink:
         fine = (errno.EEXIST, *_NO_SUCH_FAMILY)
         self._ask(attempt, lambda: self._route.route("add", **values), fine=fine)
 
-    def delete_unreachable(self, prefix: Prefix, *, protocol: int, metric: int) -> bool:
-        """Whether there was one; routes of another protocol or metric stay."""
-        values = _unreachable(prefix, protocol, metric)
-        attempt = f"Delete unreachable route {prefix}"
-        fine = (errno.ESRCH, errno.ENOENT, *_NO_SUCH_FAMILY)
-        return self._ask(attempt, lambda: self._route.route("del", **values), fine=fine) is not None
-
 
 def _unreachable(prefix: Prefix, protocol: int, metric: int) -> dict[str, Any]:
     where = {"family": _family(prefix.version), "dst": str(prefix)}
