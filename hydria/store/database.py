@@ -13,6 +13,11 @@ from hydria.base.errors import Retryable
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 30.0
+_POOL: Mapping[str, Any] = {
+    "pool_size": 20,
+    "max_overflow": 80,
+    "hide_parameters": True,  # what tenants typed stays out of error texts, and so out of logs
+}
 
 
 class Transaction:
@@ -42,7 +47,7 @@ class Database:
             self._reading = self._engine
             self._writing = self._engine.execution_options(hydria_begin="BEGIN IMMEDIATE")
         else:
-            self._engine = sa.create_engine(self.url, pool_size=20, max_overflow=80, pool_pre_ping=True)
+            self._engine = sa.create_engine(self.url, **_POOL, pool_pre_ping=True)
             self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
             self._writing = self._engine.execution_options(isolation_level="READ COMMITTED")
         # SQLite has one writer at a time. Threads of this process queue here, in their order, instead of in SQLite's
@@ -69,7 +74,6 @@ class Database:
                 connection.begin()  # now, not with the first statement: the lock comes before any decision
                 yield Transaction(connection, self.clock)
         except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
-            # The statement and its values are left out: they may hold what a tenant typed.
             reason = error.orig if isinstance(error, sa.exc.OperationalError) else error
             raise Retryable(f"Database {self.url.render_as_string()}: {reason}") from error
 
@@ -107,8 +111,7 @@ def head() -> str:
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(
         url,
-        pool_size=20,
-        max_overflow=80,
+        **_POOL,
         # isolation_level None: sqlite3 would otherwise begin transactions itself, too late for a snapshot.
         connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None, "cached_statements": 512},
     )

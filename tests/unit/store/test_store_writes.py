@@ -1,7 +1,9 @@
 """Rows, accepted writes, graphs and events."""
 
 import datetime as dt
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -245,3 +247,26 @@ def test_only_the_newest_events_are_kept(
         newest = events.list_events(tx, filled.lb, 2)
     assert [int(event.reason.split()[0]) for event in kept] == list(range(24, 14, -1))
     assert newest == kept[:2]
+
+
+def test_of_concurrent_duplicates_one_passes(database: Database, filled: Filled):
+    start = threading.Barrier(8)
+
+    def create(number: int) -> bool:
+        start.wait()
+        try:
+            with database.write() as tx:
+                generation = touch(tx, filled.lb, strict=False)
+                port = {"protocol_port": 443, "generation": generation}
+                resources.insert(tx, listener("HTTPS" if number % 2 else "TCP", id=f"l-{number}", **port))
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(create, range(8))) == [False] * 7 + [True]
+    with database.read() as tx:
+        (row,) = resources.find(tx, Listener, protocol_port=443)
+        parent = resources.get(tx, LoadBalancer, filled.lb)
+    assert parent is not None
+    assert (row.generation, parent.generation) == (1, 1)
