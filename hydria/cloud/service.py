@@ -1,0 +1,45 @@
+"""`hydria cloud`: serves the app until SIGTERM or Ctrl-C. Knows no service of the cloud."""
+
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import uvicorn
+from litestar.concurrency import set_asyncio_executor
+
+from hydria.base import log
+from hydria.base.config import Config
+from hydria.cloud.app import create_app, open_services
+
+logger = log.Logger(__name__)
+
+THREADS = 32
+"""Requests handled at the same time; a server's creation holds one for as long as it takes."""
+
+STOP_SECONDS = 2
+"""How long requests under way may take to end once a stop is asked for."""
+
+
+def run(config: Config) -> None:
+    """Returns after a graceful stop."""
+    services = open_services(config)
+    # uvicorn raises the signal again once it has stopped; asked to stop and stopped is success, not death by signal.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    executor = ThreadPoolExecutor(THREADS, thread_name_prefix="cloud")
+    set_asyncio_executor(executor)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(services),
+            host=config.cloud.bind_host,
+            port=config.cloud.bind_port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+    )
+    try:
+        server.run()
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+        services.database.close()
+    logger.info("cloud stopped")
