@@ -35,7 +35,7 @@ def open_services(config: Config) -> Services:
         config=config,
         database=database,
         identity=Identity(config.cloud, database),
-        network=Network(database),
+        network=Network(config, database),
         image=Images(config.cloud, database),
     )
     database.create_tables()

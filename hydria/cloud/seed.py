@@ -30,6 +30,8 @@ def seed(config: Config, identity: Identity, network: Network, images: Images) -
     """Each part is made in one transaction, so an interrupted first start is completed by the next."""
     if identity.projects.find("admin") is None:
         seed_identity(config, identity)
+    if config.fabric.kind == "software" and not network.networks.documents(CLOUD, {})[0]:
+        seed_networks(config, identity, network)
 
 
 def seed_identity(config: Config, identity: Identity) -> None:
@@ -42,3 +44,19 @@ def seed_identity(config: Config, identity: Identity) -> None:
             user = identity.create_user({"name": name, "default_project_id": default}, config.cloud.passwords.get(name))
             for project, role in assignments:
                 identity.assign(projects[project].id, user.id, roles[role].id)
+
+
+def seed_networks(config: Config, identity: Identity, network: Network) -> None:
+    """The guide's networks, which the fabric's test hosts are on too, and the management network."""
+    owners = {name: project.id for name in PROJECTS if (project := identity.projects.find(name)) is not None}
+    with network.database.begin():
+        for name in config.fabric.physical_networks:
+            _seed_network(network, name, owners["admin"], name, shared=True)
+            for subnet_name, (cidr, start, end) in SUBNETS.get(name, {}).items():
+                _seed_subnet(network, name, subnet_name, cidr, start, end)
+        _seed_network(network, config.controller.management_network, owners["service"], MANAGEMENT, shared=False)
+        prefix = ip_network(config.fabric.management_prefix)
+        # The first address is this machine's.
+        start, end = str(prefix.network_address + 2), str(prefix.broadcast_address - 1)
+        management = config.controller.management_network
+        _seed_subnet(network, management, f"{management.removesuffix('-net')}-subnet", str(prefix), start, end)

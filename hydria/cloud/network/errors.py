@@ -1,6 +1,6 @@
 """The network service's errors. A class bears the name that Neutron puts into an error's `type`."""
 
-from hydria.base.errors import Conflict, Invalid, NotFound
+from hydria.base.errors import Conflict, Forbidden, Invalid, NotFound, Retryable
 
 
 class NetworkNotFound(NotFound):
@@ -75,7 +75,7 @@ class GatewayConflictWithAllocationPools(Conflict):
     pass
 
 
-class IpAddressInUse(Conflict):
+class IpAddressAlreadyAllocated(Conflict):
     pass
 
 
@@ -128,4 +128,20 @@ class QoSRuleParameterConflict(Conflict):
 
 
 class PortBound(Conflict):
+    pass
+
+
+class PolicyNotAuthorized(Forbidden):
+    pass
+
+
+class NoNetworkAvailable(Retryable):
+    pass
+
+
+class PortSecurityPortHasSecurityGroup(Conflict):
+    pass
+
+
+class AddressPairAndPortSecurityRequired(Conflict):
     pass

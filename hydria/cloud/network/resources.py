@@ -32,7 +32,7 @@ class Standard(Struct, kw_only=True):
     created_at: str
     updated_at: str
     revision_number: int = 0
-    tags: list[str] = []
+    tags: GivenOnce[list[Annotated[str, Meta(min_length=1, max_length=255)]]] = []
 
 
 class NetworkRow(
