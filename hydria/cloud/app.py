@@ -39,6 +39,7 @@ def open_services(config: Config) -> Services:
         image=Images(config.cloud, database),
     )
     database.create_tables()
+    services.image.recover()
     seed(services.config, services.identity, services.network, services.image)
     return services
 

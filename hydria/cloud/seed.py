@@ -1,9 +1,16 @@
 """What the embedded cloud holds after its first start. A later start changes nothing."""
 
+from ipaddress import ip_network
+
 from hydria.base.config import Config
+from hydria.cloud.context import CLOUD
 from hydria.cloud.identity.service import Identity
 from hydria.cloud.image.service import Images
-from hydria.cloud.network.service import Network
+from hydria.cloud.network.addresses import Cidr
+from hydria.cloud.network.service import MANAGEMENT, Network
+from hydria.fabric import addresses
+
+NAMESPACE_IMAGE = "amphora-namespace"
 
 PROJECTS = ("admin", "service", "demo")
 ROLES = (
@@ -32,6 +39,8 @@ def seed(config: Config, identity: Identity, network: Network, images: Images) -
         seed_identity(config, identity)
     if config.fabric.kind == "software" and not network.networks.documents(CLOUD, {})[0]:
         seed_networks(config, identity, network)
+    if not images.find({"name": [NAMESPACE_IMAGE]}):
+        seed_image(config, identity, images)
 
 
 def seed_identity(config: Config, identity: Identity) -> None:
@@ -48,15 +57,57 @@ def seed_identity(config: Config, identity: Identity) -> None:
 
 def seed_networks(config: Config, identity: Identity, network: Network) -> None:
     """The guide's networks, which the fabric's test hosts are on too, and the management network."""
-    owners = {name: project.id for name in PROJECTS if (project := identity.projects.find(name)) is not None}
+    owners = {project.name: project.id for project in identity.projects.list({})}
     with network.database.begin():
         for name in config.fabric.physical_networks:
-            _seed_network(network, name, owners["admin"], name, shared=True)
-            for subnet_name, (cidr, start, end) in SUBNETS.get(name, {}).items():
-                _seed_subnet(network, name, subnet_name, cidr, start, end)
-        _seed_network(network, config.controller.management_network, owners["service"], MANAGEMENT, shared=False)
+            network_id = _seed_network(network, name, name, owners["admin"], shared=True)
+            for subnet in addresses.subnets(name):
+                _seed_subnet(network, network_id, subnet.name, subnet.network, subnet.pool)
+        name = config.controller.management_network
+        network_id = _seed_network(network, name, MANAGEMENT, owners["service"], shared=False)
         prefix = ip_network(config.fabric.management_prefix)
-        # The first address is this machine's.
-        start, end = str(prefix.network_address + 2), str(prefix.broadcast_address - 1)
-        management = config.controller.management_network
-        _seed_subnet(network, management, f"{management.removesuffix('-net')}-subnet", str(prefix), start, end)
+        # The first address is this machine's own.
+        pool = str(prefix.network_address + 2), str(prefix.broadcast_address - 1)
+        _seed_subnet(network, network_id, f"{name.removesuffix('-net')}-subnet", prefix, pool)
+
+
+def _seed_network(network: Network, name: str, physical_network: str, project_id: str, *, shared: bool) -> str:
+    values = {
+        "name": name,
+        "project_id": project_id,
+        "shared": shared,
+        "provider:network_type": "flat",
+        "provider:physical_network": physical_network,
+    }
+    return network.networks.create(CLOUD, values).id
+
+
+def _seed_subnet(network: Network, network_id: str, name: str, cidr: Cidr, pool: tuple[str, str]) -> None:
+    values = {
+        "name": name,
+        "network_id": network_id,
+        "ip_version": cidr.version,
+        "cidr": str(cidr),
+        # The fabric has no routers.
+        "gateway_ip": None,
+        "enable_dhcp": False,
+        "allocation_pools": [{"start": pool[0], "end": pool[1]}],
+    }
+    network.subnets.create(CLOUD, values)
+
+
+def seed_image(config: Config, identity: Identity, images: Images) -> None:
+    """What the controller boots amphorae from where the hypervisor is `namespace`, which needs no disk."""
+    project = identity.projects.find("service")
+    if project is not None:
+        values = {
+            "name": NAMESPACE_IMAGE,
+            "tags": [config.controller.image_tag],
+            "disk_format": "raw",
+            "container_format": "bare",
+            "visibility": "public",
+            "owner": project.id,
+        }
+        image = images.create(CLOUD, values)
+        with images.upload(CLOUD, image.id) as upload:
+            upload.write(b"The namespace hypervisor runs the agent of its own installation.\n")

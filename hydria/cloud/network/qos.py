@@ -9,10 +9,10 @@ from hydria.cloud.network import tables
 from hydria.cloud.network.collection import Collection, Values, disallowed
 from hydria.cloud.network.errors import (
     InvalidInput,
-    QoSRuleParameterConflict,
     QosPolicyInUse,
     QosPolicyNotFound,
     QosRuleNotFound,
+    QoSRuleParameterConflict,
 )
 from hydria.cloud.network.resources import BandwidthLimitRule, QosPolicy
 from hydria.cloud.resource import changed, given, new_id
