@@ -3,10 +3,11 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, MetaData, create_engine, event
+from sqlalchemy import Connection, MetaData, create_engine, event, make_url
 
 metadata = MetaData()
 """Every service's module registers its tables here when it is imported."""
@@ -18,6 +19,7 @@ class Database:
     """SQLite in WAL mode. Reads never wait; writes of this process queue on a lock instead of polling on SQLite's."""
 
     def __init__(self, url: str) -> None:
+        _keep_private(url)
         self._engine = create_engine(url, json_serializer=_encode, json_deserializer=msgspec.json.decode)
         event.listen(self._engine, "connect", _prepare)
         self._writing = threading.Lock()
@@ -59,6 +61,15 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _keep_private(url: str) -> None:
+    """Hashes of passwords are in it; SQLite gives its log the mode of the database."""
+    name = make_url(url).database
+    if name not in {None, "", ":memory:"}:
+        path = Path(str(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
 
 
 def _encode(value: object) -> str:

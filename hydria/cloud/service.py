@@ -8,7 +8,7 @@ from litestar.concurrency import set_asyncio_executor
 
 from hydria.base import log
 from hydria.base.config import Config
-from hydria.cloud.app import create_app, open_services
+from hydria.cloud.app import Services, create_app, open_services
 
 logger = log.Logger(__name__)
 
@@ -27,19 +27,23 @@ def run(config: Config) -> None:
         signal.signal(number, lambda *_: None)
     executor = ThreadPoolExecutor(THREADS, thread_name_prefix="cloud")
     set_asyncio_executor(executor)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(services),
-            host=config.cloud.bind_host,
-            port=config.cloud.bind_port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
-    )
     try:
-        server.run()
+        make_server(services).run()
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
         services.database.close()
     logger.info("cloud stopped")
+
+
+def make_server(services: Services) -> uvicorn.Server:
+    config = uvicorn.Config(
+        create_app(services),
+        host=services.config.cloud.bind_host,
+        port=services.config.cloud.bind_port,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    return uvicorn.Server(config)

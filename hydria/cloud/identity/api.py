@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Response, Router, delete, get, head, post
+from litestar.params import RawBody
 
 from hydria.base.errors import NotFound
 from hydria.cloud.context import Context
@@ -13,12 +14,13 @@ from hydria.cloud.identity.errors import missing, require, require_admin, unauth
 from hydria.cloud.identity.records_api import handlers as record_handlers
 from hydria.cloud.identity.resources import DOMAIN_ID, DOMAIN_NAME
 from hydria.cloud.identity.service import Identity
+from hydria.cloud.needs import Caller, IdentityService, PathText
 from hydria.cloud.web import AnyRequest, own_url, query
 
 VERSION = "v3.14"
 
 
-def authenticated(request: AnyRequest, identity: Identity) -> Context:
+def authenticated(request: AnyRequest, identity: IdentityService) -> Context:
     """The dependency `context` of every handler that needs to know who calls. Raises Unauthorized."""
     return _checked(request, identity).context
 
@@ -54,7 +56,7 @@ def version(request: AnyRequest) -> dict[str, Any]:
 
 
 @post("/v3/auth/tokens", sync_to_thread=True)
-def create_token(identity: Identity, body: bytes) -> Response[Any]:
+def create_token(identity: IdentityService, body: RawBody) -> Response[Any]:
     text, checked = identity.authentication.login(login.parse(body))
     headers = {"X-Subject-Token": text, "Vary": "X-Auth-Token"}
     return Response({"token": checked.token}, status_code=201, headers=headers)
@@ -71,31 +73,31 @@ def _subject(request: AnyRequest, identity: Identity) -> tuple[str, Checked]:
 
 # Not in a thread: a dictionary lookup, done by the load balancer API for every caller that it does not know yet.
 @get("/v3/auth/tokens", sync_to_thread=False)
-def show_token(request: AnyRequest, identity: Identity) -> Response[Any]:
+def show_token(request: AnyRequest, identity: IdentityService) -> Response[Any]:
     text, subject = _subject(request, identity)
     headers = {"X-Subject-Token": text, "Vary": "X-Auth-Token"}
     return Response({"token": subject.token}, headers=headers)
 
 
 @head("/v3/auth/tokens", sync_to_thread=False)
-def check_token(request: AnyRequest, identity: Identity) -> None:
+def check_token(request: AnyRequest, identity: IdentityService) -> None:
     _subject(request, identity)
 
 
 @delete("/v3/auth/tokens", sync_to_thread=True)
-def revoke_token(request: AnyRequest, identity: Identity) -> None:
+def revoke_token(request: AnyRequest, identity: IdentityService) -> None:
     text, _ = _subject(request, identity)
     identity.authentication.revoke(text)
 
 
 @get("/v3/auth/catalog", sync_to_thread=False)
-def show_catalog(request: AnyRequest, context: Context, identity: Identity) -> dict[str, Any]:
+def show_catalog(request: AnyRequest, context: Caller, identity: IdentityService) -> dict[str, Any]:
     shown = catalog.in_token(identity.services) if context.project_id else []
     return {"catalog": shown, "links": _links(request, "/auth/catalog")}
 
 
 @get("/v3/auth/projects", sync_to_thread=True)
-def list_own_projects(request: AnyRequest, context: Context, identity: Identity) -> dict[str, Any]:
+def list_own_projects(request: AnyRequest, context: Caller, identity: IdentityService) -> dict[str, Any]:
     own = {project_id for project_id, _, _ in identity.assignments(user_id=context.user_id)}
     projects = [project for project in identity.projects.list({}) if project.id in own]
     return {"projects": projects, "links": _links(request, "/auth/projects")}
@@ -118,7 +120,7 @@ def _domain(request: AnyRequest) -> dict[str, Any]:
 
 
 @get("/v3/domains", sync_to_thread=False)
-def list_domains(request: AnyRequest, context: Context) -> dict[str, Any]:
+def list_domains(request: AnyRequest, context: Caller) -> dict[str, Any]:
     require_admin(context, "identity:list_domains")
     names = query(request).get("name", [DOMAIN_NAME])
     domains = [_domain(request)] if DOMAIN_NAME in names else []
@@ -126,7 +128,7 @@ def list_domains(request: AnyRequest, context: Context) -> dict[str, Any]:
 
 
 @get("/v3/domains/{domain_id:str}", sync_to_thread=False)
-def show_domain(request: AnyRequest, context: Context, domain_id: str) -> dict[str, Any]:
+def show_domain(request: AnyRequest, context: Caller, domain_id: PathText) -> dict[str, Any]:
     require_admin(context, "identity:get_domain")
     if domain_id != DOMAIN_ID:
         raise missing("domain", domain_id)
@@ -134,12 +136,12 @@ def show_domain(request: AnyRequest, context: Context, domain_id: str) -> dict[s
 
 
 @get("/v3/regions", sync_to_thread=False)
-def list_regions(request: AnyRequest, context: Context, identity: Identity) -> dict[str, Any]:  # noqa: ARG001 - asks for a login
+def list_regions(request: AnyRequest, context: Caller, identity: IdentityService) -> dict[str, Any]:  # noqa: ARG001 - asks for a login
     return {"regions": [_region(request, identity)], "links": _links(request, "/regions")}
 
 
 @get("/v3/regions/{region_id:str}", sync_to_thread=False)
-def show_region(request: AnyRequest, context: Context, identity: Identity, region_id: str) -> dict[str, Any]:  # noqa: ARG001 - asks for a login
+def show_region(request: AnyRequest, context: Caller, identity: IdentityService, region_id: PathText) -> dict[str, Any]:  # noqa: ARG001 - asks for a login
     if region_id != identity.config.region_name:
         raise missing("region", region_id)
     return {"region": _region(request, identity)}
@@ -161,7 +163,7 @@ def _services(request: AnyRequest, identity: Identity) -> list[dict[str, Any]]:
 
 
 @get("/v3/services", sync_to_thread=False)
-def list_services(request: AnyRequest, context: Context, identity: Identity) -> dict[str, Any]:
+def list_services(request: AnyRequest, context: Caller, identity: IdentityService) -> dict[str, Any]:
     require_admin(context, "identity:list_services")
     wanted = query(request)
     shown = [
@@ -173,7 +175,9 @@ def list_services(request: AnyRequest, context: Context, identity: Identity) -> 
 
 
 @get("/v3/services/{service_id:str}", sync_to_thread=False)
-def show_service(request: AnyRequest, context: Context, identity: Identity, service_id: str) -> dict[str, Any]:
+def show_service(
+    request: AnyRequest, context: Caller, identity: IdentityService, service_id: PathText
+) -> dict[str, Any]:
     require_admin(context, "identity:get_service")
     for service in _services(request, identity):
         if service["id"] == service_id:
@@ -182,7 +186,7 @@ def show_service(request: AnyRequest, context: Context, identity: Identity, serv
 
 
 @get("/v3/endpoints", sync_to_thread=False)
-def list_endpoints(request: AnyRequest, context: Context, identity: Identity) -> dict[str, Any]:
+def list_endpoints(request: AnyRequest, context: Caller, identity: IdentityService) -> dict[str, Any]:
     require_admin(context, "identity:list_endpoints")
     wanted = query(request)
     shown = [
@@ -198,7 +202,7 @@ def list_endpoints(request: AnyRequest, context: Context, identity: Identity) ->
 
 
 @get("/v3/endpoints/{endpoint_id:str}", sync_to_thread=False)
-def show_endpoint(context: Context, identity: Identity, endpoint_id: str) -> dict[str, Any]:
+def show_endpoint(context: Caller, identity: IdentityService, endpoint_id: PathText) -> dict[str, Any]:
     require_admin(context, "identity:get_endpoint")
     for service in identity.services:
         for endpoint in service.endpoints:

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import delete, get, head, post, put
+from litestar.params import RawBody
 
 from hydria.base.errors import Invalid
 from hydria.cloud.context import Context
@@ -11,6 +12,7 @@ from hydria.cloud.identity.errors import missing, require, require_admin
 from hydria.cloud.identity.records_api import listed, shown
 from hydria.cloud.identity.resources import DOMAIN_ID, DOMAIN_NAME, ApplicationCredential
 from hydria.cloud.identity.service import Identity
+from hydria.cloud.needs import Caller, IdentityService, PathText
 from hydria.cloud.resource import given
 from hydria.cloud.web import AnyRequest, document, own_url, query
 
@@ -21,7 +23,11 @@ CREDENTIALS = "/v3/users/{user_id:str}/application_credentials"
 
 @get(OF_USER, sync_to_thread=True)
 def list_roles_of_user(
-    request: AnyRequest, context: Context, identity: Identity, project_id: str, user_id: str
+    request: AnyRequest,
+    context: Caller,
+    identity: IdentityService,
+    project_id: PathText,
+    user_id: PathText,
 ) -> dict[str, Any]:
     require_admin(context, "identity:list_grants")
     held = {role for _, _, role in identity.assignments(project_id, user_id)}
@@ -31,13 +37,25 @@ def list_roles_of_user(
 
 
 @put(ASSIGNMENT, status_code=204, sync_to_thread=True)
-def assign_role(context: Context, identity: Identity, project_id: str, user_id: str, role_id: str) -> None:
+def assign_role(
+    context: Caller,
+    identity: IdentityService,
+    project_id: PathText,
+    user_id: PathText,
+    role_id: PathText,
+) -> None:
     require_admin(context, "identity:create_grant")
     identity.assign(project_id, user_id, role_id)
 
 
 @delete(ASSIGNMENT, sync_to_thread=True)
-def withdraw_role(context: Context, identity: Identity, project_id: str, user_id: str, role_id: str) -> None:
+def withdraw_role(
+    context: Caller,
+    identity: IdentityService,
+    project_id: PathText,
+    user_id: PathText,
+    role_id: PathText,
+) -> None:
     require_admin(context, "identity:revoke_grant")
     identity.withdraw(project_id, user_id, role_id)
 
@@ -49,17 +67,29 @@ def _check(context: Context, identity: Identity, project_id: str, user_id: str, 
 
 
 @head(ASSIGNMENT, status_code=204, sync_to_thread=True)
-def check_role(context: Context, identity: Identity, project_id: str, user_id: str, role_id: str) -> None:
+def check_role(
+    context: Caller,
+    identity: IdentityService,
+    project_id: PathText,
+    user_id: PathText,
+    role_id: PathText,
+) -> None:
     _check(context, identity, project_id, user_id, role_id)
 
 
 @get(ASSIGNMENT, status_code=204, sync_to_thread=True)
-def check_role_by_get(context: Context, identity: Identity, project_id: str, user_id: str, role_id: str) -> None:
+def check_role_by_get(
+    context: Caller,
+    identity: IdentityService,
+    project_id: PathText,
+    user_id: PathText,
+    role_id: PathText,
+) -> None:
     _check(context, identity, project_id, user_id, role_id)
 
 
 @get("/v3/role_assignments", sync_to_thread=True)
-def list_role_assignments(request: AnyRequest, context: Context, identity: Identity) -> dict[str, Any]:
+def list_role_assignments(request: AnyRequest, context: Caller, identity: IdentityService) -> dict[str, Any]:
     wanted = {key: values[0] for key, values in query(request).items()}
     user_id, project_id = wanted.get("user.id"), wanted.get("scope.project.id")
     require(context.is_admin or user_id == context.user_id, "identity:list_role_assignments")
@@ -99,7 +129,9 @@ def _credential(request: AnyRequest, credential: ApplicationCredential) -> dict[
 
 
 @get(CREDENTIALS, sync_to_thread=True)
-def list_credentials(request: AnyRequest, context: Context, identity: Identity, user_id: str) -> dict[str, Any]:
+def list_credentials(
+    request: AnyRequest, context: Caller, identity: IdentityService, user_id: PathText
+) -> dict[str, Any]:
     require(context.is_admin or user_id == context.user_id, "identity:list_application_credentials")
     found = identity.application_credentials(user_id, request.query_params.get("name"))
     return listed(request, "application_credentials", [_credential(request, credential) for credential in found])
@@ -107,7 +139,11 @@ def list_credentials(request: AnyRequest, context: Context, identity: Identity, 
 
 @get(CREDENTIALS + "/{credential_id:str}", sync_to_thread=True)
 def show_credential(
-    request: AnyRequest, context: Context, identity: Identity, user_id: str, credential_id: str
+    request: AnyRequest,
+    context: Caller,
+    identity: IdentityService,
+    user_id: PathText,
+    credential_id: PathText,
 ) -> dict[str, Any]:
     require(context.is_admin or user_id == context.user_id, "identity:get_application_credential")
     credential = identity.application_credential(user_id, credential_id)
@@ -116,7 +152,7 @@ def show_credential(
 
 @post(CREDENTIALS, sync_to_thread=True)
 def create_credential(
-    request: AnyRequest, context: Context, identity: Identity, user_id: str, body: bytes
+    request: AnyRequest, context: Caller, identity: IdentityService, user_id: PathText, body: RawBody
 ) -> dict[str, Any]:
     """Nobody makes one for somebody else, and its roles are among those of the token that asks for it."""
     require(user_id == context.user_id, "identity:create_application_credential")
@@ -137,7 +173,7 @@ def create_credential(
 
 
 @delete(CREDENTIALS + "/{credential_id:str}", sync_to_thread=True)
-def delete_credential(context: Context, identity: Identity, user_id: str, credential_id: str) -> None:
+def delete_credential(context: Caller, identity: IdentityService, user_id: PathText, credential_id: PathText) -> None:
     require(context.is_admin or user_id == context.user_id, "identity:delete_application_credential")
     identity.delete_application_credential(user_id, credential_id)
 

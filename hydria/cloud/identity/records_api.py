@@ -6,12 +6,14 @@ from typing import Any
 import msgspec
 from litestar import delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import RawBody
 from msgspec import Struct
 
 from hydria.base.errors import Invalid
 from hydria.cloud.context import Context
 from hydria.cloud.identity.errors import require, require_admin
 from hydria.cloud.identity.service import Identity, Records
+from hydria.cloud.needs import Caller, IdentityService, PathText
 from hydria.cloud.resource import Verb, given
 from hydria.cloud.web import AnyRequest, document, own_url, query
 
@@ -50,32 +52,34 @@ def _crud(kind: str, of: Callable[[Identity], Records[Any]]) -> list[HTTPRouteHa
     plural = f"{kind}s"
 
     @get(f"/v3/{plural}", name=f"identity:list_{plural}", sync_to_thread=True)
-    def list_(request: AnyRequest, context: Context, identity: Identity) -> dict[str, Any]:
+    def list_(request: AnyRequest, context: Caller, identity: IdentityService) -> dict[str, Any]:
         require_admin(context, f"identity:list_{plural}")
         records = of(identity).list(query(request))
         return listed(request, plural, [shown(request, plural, record) for record in records])
 
     @get(f"/v3/{plural}/{{id_:str}}", name=f"identity:get_{kind}", sync_to_thread=True)
-    def show(request: AnyRequest, context: Context, identity: Identity, id_: str) -> dict[str, Any]:
+    def show(request: AnyRequest, context: Caller, identity: IdentityService, id_: PathText) -> dict[str, Any]:
         require(context.is_admin or _owns(kind, context, id_), f"identity:get_{kind}")
         return {kind: shown(request, plural, of(identity).get(id_))}
 
     @post(f"/v3/{plural}", name=f"identity:create_{kind}", sync_to_thread=True)
-    def create(request: AnyRequest, context: Context, identity: Identity, body: bytes) -> dict[str, Any]:
+    def create(request: AnyRequest, context: Caller, identity: IdentityService, body: RawBody) -> dict[str, Any]:
         require_admin(context, f"identity:create_{kind}")
         values, password = _values(body, of(identity), "create")
         record = identity.create_user(values, password) if kind == "user" else of(identity).create(values)
         return {kind: shown(request, plural, record)}
 
     @patch(f"/v3/{plural}/{{id_:str}}", name=f"identity:update_{kind}", sync_to_thread=True)
-    def update(request: AnyRequest, context: Context, identity: Identity, id_: str, body: bytes) -> dict[str, Any]:
+    def update(
+        request: AnyRequest, context: Caller, identity: IdentityService, id_: PathText, body: RawBody
+    ) -> dict[str, Any]:
         require_admin(context, f"identity:update_{kind}")
         values, password = _values(body, of(identity), "update")
         record = identity.update_user(id_, values, password) if kind == "user" else of(identity).update(id_, values)
         return {kind: shown(request, plural, record)}
 
     @delete(f"/v3/{plural}/{{id_:str}}", name=f"identity:delete_{kind}", sync_to_thread=True)
-    def remove(context: Context, identity: Identity, id_: str) -> None:
+    def remove(context: Caller, identity: IdentityService, id_: PathText) -> None:
         require_admin(context, f"identity:delete_{kind}")
         of(identity).delete(id_)
 
@@ -83,7 +87,7 @@ def _crud(kind: str, of: Callable[[Identity], Records[Any]]) -> list[HTTPRouteHa
 
 
 @post("/v3/users/{user_id:str}/password", status_code=204, sync_to_thread=True)
-def change_password(identity: Identity, user_id: str, body: bytes) -> None:
+def change_password(identity: IdentityService, user_id: PathText, body: RawBody) -> None:
     """Needs no token but the old password, as in Keystone."""
     values = document(body, "user")
     old, new = (values.get(key) for key in ("original_password", "password"))
@@ -93,7 +97,9 @@ def change_password(identity: Identity, user_id: str, body: bytes) -> None:
 
 
 @get("/v3/users/{user_id:str}/projects", sync_to_thread=True)
-def list_projects_of_user(request: AnyRequest, context: Context, identity: Identity, user_id: str) -> dict[str, Any]:
+def list_projects_of_user(
+    request: AnyRequest, context: Caller, identity: IdentityService, user_id: PathText
+) -> dict[str, Any]:
     require(context.is_admin or user_id == context.user_id, "identity:list_user_projects")
     own = {project_id for project_id, _, _ in identity.assignments(user_id=user_id)}
     records = [project for project in identity.projects.list(query(request)) if project.id in own]

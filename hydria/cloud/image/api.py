@@ -7,13 +7,14 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Response, Router, delete, get, patch, post, put
 from litestar.concurrency import sync_to_thread
+from litestar.params import RawBody
 from litestar.response import File
 
 from hydria.base.errors import Invalid
-from hydria.cloud.context import Context
 from hydria.cloud.image.resources import CONTAINER_FORMATS, DISK_FORMATS
-from hydria.cloud.image.service import Document, Images, shown
+from hydria.cloud.image.service import Document, shown
 from hydria.cloud.listing import ordered, page
+from hydria.cloud.needs import Caller, ImageService, PathText
 from hydria.cloud.web import AnyRequest, Query, document, own_url, query
 
 VERSIONS = ("v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
@@ -31,7 +32,7 @@ def versions(request: AnyRequest) -> dict[str, Any]:
 
 
 @get("/v2/images", sync_to_thread=True)
-def list_images(request: AnyRequest, context: Context, image: Images) -> dict[str, Any]:
+def list_images(request: AnyRequest, context: Caller, image: ImageService) -> dict[str, Any]:
     asked = query(request)
     found = [document for document in map(shown, image.find({}, context)) if _wanted(document, asked)]
     documents, more = page(ordered(found, _sorting(asked)), asked)
@@ -90,7 +91,7 @@ def _number(name: str, text: str) -> int:
 
 
 @post("/v2/images", sync_to_thread=True)
-def create_image(request: AnyRequest, context: Context, image: Images, body: bytes) -> Response[Document]:
+def create_image(request: AnyRequest, context: Caller, image: ImageService, body: RawBody) -> Response[Document]:
     created = image.create(context, document(body))
     return Response(
         shown(created), status_code=201, headers={"Location": own_url(request, f"/image/v2/images/{created.id}")}
@@ -98,12 +99,12 @@ def create_image(request: AnyRequest, context: Context, image: Images, body: byt
 
 
 @get("/v2/images/{image_id:str}", sync_to_thread=True)
-def show_image(context: Context, image: Images, image_id: str) -> Document:
+def show_image(context: Caller, image: ImageService, image_id: PathText) -> Document:
     return shown(image.get(context, image_id))
 
 
 @patch("/v2/images/{image_id:str}", sync_to_thread=True)
-def update_image(context: Context, image: Images, image_id: str, body: bytes) -> Document:
+def update_image(context: Caller, image: ImageService, image_id: PathText, body: RawBody) -> Document:
     try:
         operations = msgspec.json.decode(body)
     except msgspec.DecodeError as error:
@@ -112,20 +113,20 @@ def update_image(context: Context, image: Images, image_id: str, body: bytes) ->
 
 
 @delete("/v2/images/{image_id:str}", sync_to_thread=True)
-def delete_image(context: Context, image: Images, image_id: str) -> None:
+def delete_image(context: Caller, image: ImageService, image_id: PathText) -> None:
     image.delete(context, image_id)
 
 
 # The one coroutine of ours: images are larger than memory, and only a coroutine gets a body piece by piece.
 @put("/v2/images/{image_id:str}/file", status_code=204)
-async def upload_image(request: AnyRequest, context: Context, image: Images, image_id: str) -> None:
+async def upload_image(request: AnyRequest, context: Caller, image: ImageService, image_id: PathText) -> None:
     with await sync_to_thread(image.upload, context, image_id) as upload:
         async for chunk in request.stream():
             await sync_to_thread(upload.write, chunk)
 
 
 @get("/v2/images/{image_id:str}/file", sync_to_thread=True)
-def download_image(context: Context, image: Images, image_id: str) -> Response[Any]:
+def download_image(context: Caller, image: ImageService, image_id: PathText) -> Response[Any]:
     found = image.get(context, image_id)
     if found.status != "active":
         return Response(None, status_code=204)
@@ -134,12 +135,12 @@ def download_image(context: Context, image: Images, image_id: str) -> Response[A
 
 
 @put("/v2/images/{image_id:str}/tags/{tag:str}", status_code=204, sync_to_thread=True)
-def add_tag(context: Context, image: Images, image_id: str, tag: str) -> None:
+def add_tag(context: Caller, image: ImageService, image_id: PathText, tag: PathText) -> None:
     image.add_tag(context, image_id, tag)
 
 
 @delete("/v2/images/{image_id:str}/tags/{tag:str}", sync_to_thread=True)
-def remove_tag(context: Context, image: Images, image_id: str, tag: str) -> None:
+def remove_tag(context: Caller, image: ImageService, image_id: PathText, tag: PathText) -> None:
     image.remove_tag(context, image_id, tag)
 
 
@@ -152,18 +153,18 @@ def _schema() -> dict[str, Any]:
 
 
 @get("/v2/schemas/image", sync_to_thread=False)
-def show_schema(context: Context) -> dict[str, Any]:  # noqa: ARG001 - asks for a login
+def show_schema(context: Caller) -> dict[str, Any]:  # noqa: ARG001 - asks for a login
     return _schema()
 
 
 @get("/v2/schemas/images", sync_to_thread=False)
-def show_list_schema(context: Context) -> dict[str, Any]:  # noqa: ARG001 - asks for a login
+def show_list_schema(context: Caller) -> dict[str, Any]:  # noqa: ARG001 - asks for a login
     images = {"type": "array", "items": _schema()}
     return {"name": "images", "properties": {"images": images, "first": {"type": "string"}, "next": {"type": "string"}}}
 
 
 @get("/v2/info/import", sync_to_thread=False)
-def show_import(context: Context) -> dict[str, Any]:  # noqa: ARG001 - asks for a login
+def show_import(context: Caller) -> dict[str, Any]:  # noqa: ARG001 - asks for a login
     return {"import-methods": {"description": "Import methods available.", "type": "array", "value": []}}
 
 

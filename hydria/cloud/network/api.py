@@ -6,9 +6,10 @@ from urllib.parse import urlencode
 
 from litestar import Response, Router, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import RawBody
 
-from hydria.cloud.context import Context
 from hydria.cloud.listing import Document, narrowed
+from hydria.cloud.needs import Caller, NetworkService, PathText
 from hydria.cloud.network.collection import Collection
 from hydria.cloud.network.discovery_api import handlers as discovery_handlers
 from hydria.cloud.network.errors import HTTPBadRequest, NetworkNotFound, TagNotFound
@@ -27,20 +28,20 @@ def _crud(path: str, of: Of, kind: type[Collection[Any]]) -> list[HTTPRouteHandl
     name, plural = kind.name, kind.plural
 
     @get(path, name=f"network:get_{plural}", sync_to_thread=True)
-    def list_(request: AnyRequest, context: Context, network: Network) -> dict[str, Any]:
+    def list_(request: AnyRequest, context: Caller, network: NetworkService) -> dict[str, Any]:
         asked = query(request)
         documents, more = of(network).documents(context, asked)
         links = {f"{plural}_links": _links(request, path, asked, documents)} if more and documents else {}
         return {plural: documents, **links}
 
     @get(f"{path}/{{id_:str}}", name=f"network:get_{name}", sync_to_thread=True)
-    def show(request: AnyRequest, context: Context, network: Network, id_: str) -> dict[str, Any]:
+    def show(request: AnyRequest, context: Caller, network: NetworkService, id_: PathText) -> dict[str, Any]:
         collection = of(network)
         shown = collection.shown(context, collection.get(context, id_))
         return {name: narrowed([shown], query(request))[0]}
 
     @post(path, name=f"network:create_{name}", sync_to_thread=True)
-    def create(context: Context, network: Network, body: bytes) -> dict[str, Any]:
+    def create(context: Caller, network: NetworkService, body: RawBody) -> dict[str, Any]:
         collection, given = of(network), document(body)
         if plural not in given:
             return {name: collection.shown(context, collection.create(context, document(body, name)))}
@@ -52,12 +53,12 @@ def _crud(path: str, of: Of, kind: type[Collection[Any]]) -> list[HTTPRouteHandl
         return {plural: [collection.shown(context, one) for one in created]}
 
     @put(f"{path}/{{id_:str}}", name=f"network:update_{name}", sync_to_thread=True)
-    def update(context: Context, network: Network, id_: str, body: bytes) -> dict[str, Any]:
+    def update(context: Caller, network: NetworkService, id_: PathText, body: RawBody) -> dict[str, Any]:
         collection = of(network)
         return {name: collection.shown(context, collection.update(context, id_, document(body, name)))}
 
     @delete(f"{path}/{{id_:str}}", name=f"network:delete_{name}", sync_to_thread=True)
-    def remove(context: Context, network: Network, id_: str) -> None:
+    def remove(context: Caller, network: NetworkService, id_: PathText) -> None:
         if name == "port":
             network.delete_port_of(context, id_)
         else:
@@ -74,34 +75,34 @@ def _links(request: AnyRequest, path: str, asked: Query, documents: list[Documen
 
 def _tags(path: str, of: Of, plural: str) -> list[HTTPRouteHandler]:
     @get(f"{path}/{{id_:str}}/tags", name=f"network:get_{plural}_tags", sync_to_thread=True)
-    def list_(context: Context, network: Network, id_: str) -> dict[str, Any]:
+    def list_(context: Caller, network: NetworkService, id_: PathText) -> dict[str, Any]:
         return {"tags": of(network).get(context, id_).tags}
 
     @put(f"{path}/{{id_:str}}/tags", name=f"network:update_{plural}_tags", sync_to_thread=True)
-    def replace(context: Context, network: Network, id_: str, body: bytes) -> dict[str, Any]:
+    def replace(context: Caller, network: NetworkService, id_: PathText, body: RawBody) -> dict[str, Any]:
         tags = document(body, "tags")
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise HTTPBadRequest("Invalid input for tags. Reason: a list of strings is needed.", field="tags")
         return {"tags": of(network).set_tags(context, id_, tags)}
 
     @delete(f"{path}/{{id_:str}}/tags", name=f"network:delete_{plural}_tags", sync_to_thread=True)
-    def clear(context: Context, network: Network, id_: str) -> None:
+    def clear(context: Caller, network: NetworkService, id_: PathText) -> None:
         of(network).set_tags(context, id_, [])
 
     @get(f"{path}/{{id_:str}}/tags/{{tag:str}}", name=f"network:get_{plural}_tag", status_code=204, sync_to_thread=True)
-    def check(context: Context, network: Network, id_: str, tag: str) -> None:
+    def check(context: Caller, network: NetworkService, id_: PathText, tag: PathText) -> None:
         if tag not in of(network).get(context, id_).tags:
             raise TagNotFound(f"Tag {tag} could not be found.")
 
     @put(f"{path}/{{id_:str}}/tags/{{tag:str}}", name=f"network:add_{plural}_tag", status_code=201, sync_to_thread=True)
-    def add(context: Context, network: Network, id_: str, tag: str) -> Response[None]:
+    def add(context: Caller, network: NetworkService, id_: PathText, tag: PathText) -> Response[None]:
         collection = of(network)
         with network.database.begin():
             collection.set_tags(context, id_, [*collection.get(context, id_).tags, tag])
         return Response(None, status_code=201)
 
     @delete(f"{path}/{{id_:str}}/tags/{{tag:str}}", name=f"network:delete_{plural}_tag", sync_to_thread=True)
-    def remove(context: Context, network: Network, id_: str, tag: str) -> None:
+    def remove(context: Caller, network: NetworkService, id_: PathText, tag: PathText) -> None:
         of(network).remove_tag(context, id_, tag)
 
     return [list_, replace, clear, check, add, remove]
@@ -112,27 +113,29 @@ RULE = "bandwidth_limit_rule"
 
 
 @get(RULES, sync_to_thread=True)
-def list_rules(context: Context, network: Network, policy_id: str) -> dict[str, Any]:
+def list_rules(context: Caller, network: NetworkService, policy_id: PathText) -> dict[str, Any]:
     return {f"{RULE}s": network.qos_policies.get(context, policy_id).rules}
 
 
 @post(RULES, sync_to_thread=True)
-def create_rule(context: Context, network: Network, policy_id: str, body: bytes) -> dict[str, Any]:
+def create_rule(context: Caller, network: NetworkService, policy_id: PathText, body: RawBody) -> dict[str, Any]:
     return {RULE: network.qos_policies.create_rule(context, policy_id, document(body, RULE))}
 
 
 @get(RULES + "/{rule_id:str}", sync_to_thread=True)
-def show_rule(context: Context, network: Network, policy_id: str, rule_id: str) -> dict[str, Any]:
+def show_rule(context: Caller, network: NetworkService, policy_id: PathText, rule_id: PathText) -> dict[str, Any]:
     return {RULE: network.qos_policies.rule(context, policy_id, rule_id)}
 
 
 @put(RULES + "/{rule_id:str}", sync_to_thread=True)
-def update_rule(context: Context, network: Network, policy_id: str, rule_id: str, body: bytes) -> dict[str, Any]:
+def update_rule(
+    context: Caller, network: NetworkService, policy_id: PathText, rule_id: PathText, body: RawBody
+) -> dict[str, Any]:
     return {RULE: network.qos_policies.update_rule(context, policy_id, rule_id, document(body, RULE))}
 
 
 @delete(RULES + "/{rule_id:str}", sync_to_thread=True)
-def delete_rule(context: Context, network: Network, policy_id: str, rule_id: str) -> None:
+def delete_rule(context: Caller, network: NetworkService, policy_id: PathText, rule_id: PathText) -> None:
     network.qos_policies.delete_rule(context, policy_id, rule_id)
 
 
@@ -140,7 +143,7 @@ AVAILABILITIES = "/v2.0/network-ip-availabilities"
 
 
 @get(AVAILABILITIES, sync_to_thread=True)
-def list_availabilities(request: AnyRequest, context: Context, network: Network) -> dict[str, Any]:
+def list_availabilities(request: AnyRequest, context: Caller, network: NetworkService) -> dict[str, Any]:
     asked = query(request)
     shown = [
         one
@@ -151,7 +154,7 @@ def list_availabilities(request: AnyRequest, context: Context, network: Network)
 
 
 @get(AVAILABILITIES + "/{network_id:str}", sync_to_thread=True)
-def show_availability(context: Context, network: Network, network_id: str) -> dict[str, Any]:
+def show_availability(context: Caller, network: NetworkService, network_id: PathText) -> dict[str, Any]:
     for one in network.networks.availabilities(context):
         if one["network_id"] == network_id:
             return {"network_ip_availability": one}

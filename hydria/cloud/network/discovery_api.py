@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from hydria.base.errors import NotFound
 from hydria.cloud.context import Context
+from hydria.cloud.needs import Caller, NetworkService, PathText
 from hydria.cloud.network import tables
 from hydria.cloud.network.collection import disallowed
 from hydria.cloud.network.service import Network
@@ -91,7 +92,7 @@ def list_extensions() -> dict[str, Any]:
 
 
 @get("/v2.0/extensions/{alias:str}", sync_to_thread=False)
-def show_extension(alias: str) -> dict[str, Any]:
+def show_extension(alias: PathText) -> dict[str, Any]:
     if alias not in EXTENSIONS:
         raise NotFound(f"Extension with alias {alias} does not exist")
     return {"extension": _extension(alias)}
@@ -104,12 +105,12 @@ def _quotas(context: Context, project_id: str) -> dict[str, int]:
 
 
 @get(["/v2.0/quotas/{project_id:str}", "/v2.0/quotas/{project_id:str}/default"], sync_to_thread=False)
-def show_quotas(context: Context, project_id: str) -> dict[str, Any]:
+def show_quotas(context: Caller, project_id: PathText) -> dict[str, Any]:
     return {"quota": _quotas(context, project_id)}
 
 
 @get(["/v2.0/quotas/{project_id:str}/details", "/v2.0/quotas/{project_id:str}/details.json"], sync_to_thread=True)
-def show_quota_details(context: Context, network: Network, project_id: str) -> dict[str, Any]:
+def show_quota_details(context: Caller, network: NetworkService, project_id: PathText) -> dict[str, Any]:
     counted = {
         "network": tables.networks,
         "subnet": tables.subnets,
@@ -157,7 +158,7 @@ def _device_mappings(pfs: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 @get("/v2.0/agents", sync_to_thread=False)
-def list_agents(request: AnyRequest, context: Context, network: Network) -> dict[str, Any]:
+def list_agents(request: AnyRequest, context: Caller, network: NetworkService) -> dict[str, Any]:
     asked = query(request)
     agents = _agents(network) if context.is_admin else []
     filters = ("host", "agent_type", "binary")
@@ -165,7 +166,7 @@ def list_agents(request: AnyRequest, context: Context, network: Network) -> dict
 
 
 @get("/v2.0/agents/{agent_id:str}", sync_to_thread=False)
-def show_agent(context: Context, network: Network, agent_id: str) -> dict[str, Any]:
+def show_agent(context: Caller, network: NetworkService, agent_id: PathText) -> dict[str, Any]:
     for agent in _agents(network) if context.is_admin else []:
         if agent["id"] == agent_id:
             return {"agent": agent}
