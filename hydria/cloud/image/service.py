@@ -167,14 +167,19 @@ class Upload:
         self._hash.update(chunk)
         self._size += len(chunk)
 
+    def close(self) -> None:
+        """Only the file: what it holds is not an image yet."""
+        self._stack.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._stack:
-            self.write(b"")
+        # An image may be empty: then this makes its file.
+        self.write(b"")
+        self.close()
         if kind is not None:
             self._service.finish(self._id, {"status": "queued"})
             return

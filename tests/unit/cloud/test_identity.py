@@ -1,6 +1,12 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import httpx
 import pytest
+from running_cloud import RunningCloud
 
+from hydria.base.config import Config
 from hydria.cloud.app import open_services
 
 TOKENS = "/identity/v3/auth/tokens"
@@ -12,7 +18,7 @@ def error(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, body["title"]
 
 
-def make_user(admin, name, role="member", project="demo"):
+def make_user(admin: httpx.Client, name: str, role: str = "member", project: str = "demo"):
     """Id of a new user, with `role` on `project` and the password `pw`."""
     user = admin.post("/identity/v3/users", json={"user": {"name": name, "password": "pw"}}).json()["user"]["id"]
     project = admin.get("/identity/v3/projects", params={"name": project}).json()["projects"][0]["id"]
@@ -22,11 +28,11 @@ def make_user(admin, name, role="member", project="demo"):
     return user, grant
 
 
-def check(admin, token):
+def check(admin: httpx.Client, token: str):
     return admin.get(TOKENS, headers={"X-Subject-Token": token}).status_code
 
 
-def test_discovery_needs_no_login(cloud):
+def test_discovery_needs_no_login(cloud: RunningCloud):
     answer = httpx.get(f"{cloud.url}/identity")
     assert answer.status_code == 300
     (version,) = answer.json()["versions"]["values"]
@@ -34,7 +40,7 @@ def test_discovery_needs_no_login(cloud):
     assert httpx.get(f"{cloud.url}/identity/v3/").json() == {"version": version}
 
 
-def test_token_says_who_where_and_what(cloud):
+def test_token_says_who_where_and_what(cloud: RunningCloud):
     answer = cloud.login("admin", "a-secret", "admin")
     token = answer.json()["token"]
     assert answer.status_code == 201
@@ -58,7 +64,7 @@ def test_token_says_who_where_and_what(cloud):
     assert public == f"{cloud.url}/networking"
 
 
-def test_login_without_scope_takes_the_default_project(cloud):
+def test_login_without_scope_takes_the_default_project(cloud: RunningCloud):
     assert cloud.login("hydria", "h-secret").json()["token"]["project"]["name"] == "service"
 
 
@@ -71,7 +77,7 @@ def test_login_without_scope_takes_the_default_project(cloud):
         pytest.param("demo", "d-secret", "service", id="no role on the project"),
     ],
 )
-def test_bad_login_is_401_and_tells_nothing(cloud, user, password, project):
+def test_bad_login_is_401_and_tells_nothing(cloud: RunningCloud, user: str, password: str, project: str):
     answer = cloud.login(user, password, project)
     assert error(answer) == (401, "Unauthorized")
     assert answer.json()["error"]["message"] == "The request you have made requires authentication."
@@ -87,19 +93,21 @@ def test_bad_login_is_401_and_tells_nothing(cloud, user, password, project):
         pytest.param(b'{"auth": {"identity": {"methods": ["totp"]}}}', id="unknown method"),
     ],
 )
-def test_malformed_login_is_400(cloud, body):
+def test_malformed_login_is_400(cloud: RunningCloud, body: Any):
     assert error(httpx.post(f"{cloud.url}{TOKENS}", content=body)) == (400, "Bad Request")
 
 
 @pytest.mark.parametrize("path", ["/identity/v3/projects", "/networking/v2.0/ports", "/image/v2/images"])
-def test_every_service_wants_a_token(cloud, path):
+def test_every_service_wants_a_token(cloud: RunningCloud, path: str):
     for headers in ({}, {"X-Auth-Token": "gAAAAABfake"}):
         answer = httpx.get(f"{cloud.url}{path}", headers=headers)
         assert error(answer) == (401, "Unauthorized")
         assert answer.headers["WWW-Authenticate"].startswith("Keystone uri=")
 
 
-def test_services_may_check_any_token_and_users_only_their_own(cloud, admin, demo):
+def test_services_may_check_any_token_and_users_only_their_own(
+    cloud: RunningCloud, admin: httpx.Client, demo: httpx.Client
+):
     service, other = cloud.client("hydria"), admin.headers["X-Auth-Token"]
     answer = service.get(TOKENS, headers={"X-Subject-Token": demo.headers["X-Auth-Token"]})
     assert answer.json()["token"]["user"]["name"] == "demo"
@@ -109,32 +117,34 @@ def test_services_may_check_any_token_and_users_only_their_own(cloud, admin, dem
     assert service.head(TOKENS, headers={"X-Subject-Token": other}).status_code == 200
 
 
-def test_revoked_token_is_refused(cloud, admin):
+def test_revoked_token_is_refused(cloud: RunningCloud, admin: httpx.Client):
     token = cloud.client("demo").headers["X-Auth-Token"]
     assert check(admin, token) == 200
     assert admin.delete(TOKENS, headers={"X-Subject-Token": token}).status_code == 204
     assert check(admin, token) == 404
 
 
-def disable(admin, user, _grant):
+def disable(admin: httpx.Client, user: str, _grant: str):
     admin.patch(f"/identity/v3/users/{user}", json={"user": {"enabled": False}}).raise_for_status()
 
 
-def delete(admin, user, _grant):
+def delete(admin: httpx.Client, user: str, _grant: str):
     admin.delete(f"/identity/v3/users/{user}").raise_for_status()
 
 
-def change_password(admin, user, _grant):
+def change_password(admin: httpx.Client, user: str, _grant: str):
     body = {"user": {"original_password": "pw", "password": "other"}}
     admin.post(f"/identity/v3/users/{user}/password", json=body).raise_for_status()
 
 
-def withdraw_role(admin, _user, grant):
+def withdraw_role(admin: httpx.Client, _user: str, grant: str):
     admin.delete(grant).raise_for_status()
 
 
 @pytest.mark.parametrize("end", [disable, delete, change_password, withdraw_role])
-def test_token_ends_with_what_it_stands_for(cloud, admin, end):
+def test_token_ends_with_what_it_stands_for(
+    cloud: RunningCloud, admin: httpx.Client, end: Callable[[httpx.Client, str, str], None]
+):
     user, grant = make_user(admin, f"ends-by-{end.__name__}")
     token = cloud.client(f"ends-by-{end.__name__}", password="pw", project="demo").headers["X-Auth-Token"]
     assert check(admin, token) == 200
@@ -142,7 +152,7 @@ def test_token_ends_with_what_it_stands_for(cloud, admin, end):
     assert check(admin, token) == 404
 
 
-def test_disabled_project_refuses_its_tokens(cloud, admin):
+def test_disabled_project_refuses_its_tokens(cloud: RunningCloud, admin: httpx.Client):
     project = admin.post("/identity/v3/projects", json={"project": {"name": "short-lived"}}).json()["project"]
     make_user(admin, "visitor", project="short-lived")
     token = cloud.client("visitor", password="pw", project="short-lived").headers["X-Auth-Token"]
@@ -154,7 +164,7 @@ def test_disabled_project_refuses_its_tokens(cloud, admin):
     ("kind", "more"),
     [("project", {"description": "d", "domain_id": "default"}), ("user", {"domain_id": "default"}), ("role", {})],
 )
-def test_create_show_list_update_delete(admin, kind, more):
+def test_create_show_list_update_delete(admin: httpx.Client, kind: str, more: dict[str, Any]):
     path = f"/identity/v3/{kind}s"
     answer = admin.post(path, json={kind: {"name": f"a-{kind}", **more}})
     assert answer.status_code == 201
@@ -182,13 +192,13 @@ def test_create_show_list_update_delete(admin, kind, more):
         pytest.param({"user": {"name": "x", "password": 5}}, 400, id="password not a string"),
     ],
 )
-def test_bad_user_is_refused_and_not_made(admin, body, status):
+def test_bad_user_is_refused_and_not_made(admin: httpx.Client, body: Any, status: int):
     before = admin.get("/identity/v3/users").json()["users"]
     assert admin.post("/identity/v3/users", json=body).status_code == status
     assert admin.get("/identity/v3/users").json()["users"] == before
 
 
-def test_users_who_are_not_admin_read_only_themselves(cloud, demo):
+def test_users_who_are_not_admin_read_only_themselves(demo: httpx.Client):
     user = demo.get(TOKENS, headers={"X-Subject-Token": demo.headers["X-Auth-Token"]}).json()["token"]["user"]["id"]
     assert error(demo.get("/identity/v3/users")) == (403, "Forbidden")
     assert error(demo.post("/identity/v3/projects", json={"project": {"name": "mine"}})) == (403, "Forbidden")
@@ -198,7 +208,7 @@ def test_users_who_are_not_admin_read_only_themselves(cloud, demo):
     assert [project["name"] for project in demo.get("/identity/v3/auth/projects").json()["projects"]] == ["demo"]
 
 
-def test_role_assignments(admin):
+def test_role_assignments(admin: httpx.Client):
     user, grant = make_user(admin, "assigned", role="reader")
     assert admin.put(grant).status_code == 204  # twice is fine
     assert admin.head(grant).status_code == 204
@@ -214,7 +224,7 @@ def test_role_assignments(admin):
     assert error(admin.put(f"/identity/v3/projects/{project}/users/{user}/roles/none")) == (404, "Not Found")
 
 
-def test_application_credential_logs_in_with_its_roles_only(cloud, demo):
+def test_application_credential_logs_in_with_its_roles_only(cloud: RunningCloud, demo: httpx.Client):
     me = demo.get(TOKENS, headers={"X-Subject-Token": demo.headers["X-Auth-Token"]}).json()["token"]["user"]["id"]
     path = f"/identity/v3/users/{me}/application_credentials"
     made = demo.post(path, json={"application_credential": {"name": "ci", "roles": [{"name": "reader"}]}})
@@ -222,7 +232,7 @@ def test_application_credential_logs_in_with_its_roles_only(cloud, demo):
     credential = made.json()["application_credential"]
     method = {"id": credential["id"], "secret": credential["secret"]}
 
-    def login(secret):
+    def login(secret: str) -> httpx.Response:
         identity = {"methods": ["application_credential"], "application_credential": {**method, "secret": secret}}
         return httpx.post(f"{cloud.url}{TOKENS}", json={"auth": {"identity": identity}})
 
@@ -239,7 +249,7 @@ def test_application_credential_logs_in_with_its_roles_only(cloud, demo):
     assert error(login(credential["secret"])) == (401, "Unauthorized")
 
 
-def test_catalogue_resources_can_be_read(admin):
+def test_catalogue_resources_can_be_read(admin: httpx.Client):
     assert [domain["id"] for domain in admin.get("/identity/v3/domains?name=Default").json()["domains"]] == ["default"]
     assert admin.get("/identity/v3/domains?name=Other").json()["domains"] == []
     assert [region["id"] for region in admin.get("/identity/v3/regions").json()["regions"]] == ["RegionOne"]
@@ -248,7 +258,7 @@ def test_catalogue_resources_can_be_read(admin):
     assert sorted(endpoint["interface"] for endpoint in endpoints) == ["admin", "internal", "public"]
 
 
-def test_restart_finds_users_and_tokens_as_they_were(config):
+def test_restart_finds_users_and_tokens_as_they_were(config: Config):
     first = open_services(config)
     users = first.identity.users.list({})
     first.database.close()
@@ -258,6 +268,6 @@ def test_restart_finds_users_and_tokens_as_they_were(config):
     second.database.close()
 
 
-def test_secrets_of_the_state_directory_are_not_readable_by_others(config, tmp_path):
+def test_secrets_of_the_state_directory_are_not_readable_by_others(config: Config, tmp_path: Path):
     open_services(config).database.close()
     assert (tmp_path / "fernet.key").stat().st_mode & 0o077 == 0
