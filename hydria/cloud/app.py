@@ -58,5 +58,4 @@ def create_app(services: Services) -> Litestar:
         exception_handlers={Exception: faults.to_response},
         openapi_config=None,
         logging_config=None,
-        request_max_body_size=None,
     )

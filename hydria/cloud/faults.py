@@ -33,8 +33,11 @@ UNAUTHORIZED = "The request you have made requires authentication."
 def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Litestar's exception handler for everything."""
     status, message = _status_and_message(error)
-    if status >= 500 and status != 501:
-        logger.exception("request failed", method=request.method, path=request.url.path)  # noqa: LOG004 - Litestar calls this where it caught
+    if not isinstance(error, HydriaError | HTTPException):
+        # Litestar calls this where it caught.
+        logger.exception("request failed", method=request.method, path=request.url.path)  # noqa: LOG004
+    elif isinstance(error, Terminal):
+        logger.error("request failed", method=request.method, path=request.url.path, error=error)
     service = request.url.path.strip("/").partition("/")[0]
     if status == 401:
         # The other services' 401 is keystonemiddleware's, which speaks as identity does.

@@ -28,6 +28,8 @@ GivenOnce = Annotated[T, Meta(extra={"given": ("create",)})]
 Derived = Annotated[T, Meta(extra={"stored": False})]
 """Shown, yet kept in another table."""
 
+NONE: Mapping[str, str] = types.MappingProxyType({})
+
 Verb = Literal["create", "update"]
 
 
@@ -43,10 +45,14 @@ def table(
     name: str,
     resource: type[Struct],
     *constraints: SchemaItem,
-    references: Mapping[str, str] = types.MappingProxyType({}),
+    references: Mapping[str, str] = NONE,
+    owners: Mapping[str, str] = NONE,
     index: tuple[str, ...] = (),
 ) -> Table:
-    """The table that keeps `resource`; `references` says which field holds the key of which other table."""
+    """The table that keeps `resource`.
+
+    `references`: field → the key of another table that it holds; `owners`: likewise, and it goes when that one goes.
+    """
     columns = []
     for field in msgspec.structs.fields(resource):
         hint, extra = _hint(resource, field.name)
@@ -54,6 +60,7 @@ def table(
             continue
         kind, nullable = _column_type(hint)
         keys = [ForeignKey(references[field.name])] if field.name in references else []
+        keys += [ForeignKey(owners[field.name], ondelete="CASCADE")] if field.name in owners else []
         primary, indexed = field.name == "id", field.name in index
         columns.append(
             Column(field.encode_name, kind, *keys, primary_key=primary, nullable=nullable, index=indexed),

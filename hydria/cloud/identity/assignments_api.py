@@ -128,6 +128,10 @@ def _credential(request: AnyRequest, credential: ApplicationCredential) -> dict[
     return {**msgspec.to_builtins(credential), "links": {"self": own_url(request, path)}}
 
 
+def _may_delegate(request: AnyRequest, identity: Identity) -> bool:
+    return identity.authentication.check(request.headers["X-Auth-Token"]).may_delegate
+
+
 @get(CREDENTIALS, sync_to_thread=True)
 def list_credentials(
     request: AnyRequest, context: Caller, identity: IdentityService, user_id: PathText
@@ -156,8 +160,8 @@ def create_credential(
 ) -> dict[str, Any]:
     """Nobody makes one for somebody else, and its roles are among those of the token that asks for it."""
     require(user_id == context.user_id, "identity:create_application_credential")
-    checked = identity.authentication.check(request.headers["X-Auth-Token"])
-    require(checked.may_delegate and context.project_id is not None, "identity:create_application_credential")
+    delegates = _may_delegate(request, identity) and context.project_id is not None
+    require(delegates, "identity:create_application_credential")
     values = document(body, "application_credential")
     secret = values.pop("secret", None) if isinstance(values, dict) else None
     if secret is not None and not isinstance(secret, str):
@@ -173,8 +177,11 @@ def create_credential(
 
 
 @delete(CREDENTIALS + "/{credential_id:str}", sync_to_thread=True)
-def delete_credential(context: Caller, identity: IdentityService, user_id: PathText, credential_id: PathText) -> None:
+def delete_credential(
+    request: AnyRequest, context: Caller, identity: IdentityService, user_id: PathText, credential_id: PathText
+) -> None:
     require(context.is_admin or user_id == context.user_id, "identity:delete_application_credential")
+    require(_may_delegate(request, identity), "identity:delete_application_credential")
     identity.delete_application_credential(user_id, credential_id)
 
 

@@ -120,6 +120,8 @@ class Authentication:
         elif methods.application_credential is not None:
             credential = _credential_with_secret(connection, methods.application_credential)
             user_id, project_id, credential_id = credential.user_id, credential.project_id, credential.id
+            if credential.expires_at is not None:
+                expires_at = min(expires_at, datetime.fromisoformat(credential.expires_at))
         if user_id is None:
             raise unauthorized()
         if credential_id is None:
@@ -265,5 +267,5 @@ def _voided(connection: Connection, payload: Payload) -> bool:
     if payload.application_credential_id is not None:
         return False
     query = select(passwords.c.changed_at).where(passwords.c.user_id == payload.user_id)
-    changed_at: datetime | str = connection.execute(query).scalar_one_or_none() or ""
-    return stamp(payload.issued_at) < str(changed_at)
+    changed_at: str = connection.execute(query).scalar_one_or_none() or ""
+    return stamp(payload.issued_at) < changed_at

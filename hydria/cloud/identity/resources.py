@@ -64,11 +64,16 @@ class ApplicationCredential(Struct, kw_only=True):
 projects = table("projects", Project, UniqueConstraint("domain_id", "name"))
 users = table("users", User, UniqueConstraint("domain_id", "name"))
 roles = table("roles", Role, UniqueConstraint("name"))
-application_credentials = table("application_credentials", ApplicationCredential, UniqueConstraint("user_id", "name"))
+application_credentials = table(
+    "application_credentials",
+    ApplicationCredential,
+    UniqueConstraint("user_id", "name"),
+    owners={"user_id": "users.id", "project_id": "projects.id"},
+)
 
 
-def _of(name: str, target: str, *, primary_key: bool = True) -> Column[str]:
-    return Column(name, String, ForeignKey(target, ondelete="CASCADE"), primary_key=primary_key, nullable=False)
+def _of(name: str, target: str) -> Column[str]:
+    return Column(name, String, ForeignKey(target, ondelete="CASCADE"), primary_key=True)
 
 
 passwords = Table(

@@ -4,6 +4,7 @@ import contextlib
 import secrets
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
@@ -186,7 +187,11 @@ class Identity:
         granted = _chosen(held, values.get("roles") or [])
         secret = secret or secrets.token_urlsafe(64)
         credential = ApplicationCredential(id=new_id(), name="", user_id=user_id, project_id=project_id)
-        credential = changed(credential, {**values, "roles": [{"id": role.id, "name": role.name} for role in granted]})
+        expires_at = _moment(values.get("expires_at"))
+        credential = changed(
+            credential,
+            {**values, "expires_at": expires_at, "roles": [{"id": role.id, "name": role.name} for role in granted]},
+        )
         table, hashed = resources.application_credential_secrets, hash_password(secret)
         with self.changing() as connection:
             try:
@@ -212,6 +217,17 @@ def _chosen(held: Sequence[Role], wanted: Sequence[Mapping[str, Any]]) -> Sequen
     if len(chosen) != len(wanted):
         raise Invalid("Invalid application credential: Could not find role assignment of a role that was asked for.")
     return chosen
+
+
+def _moment(text: str | None) -> str | None:
+    """In the one spelling that the books use; without a zone it is UTC."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid(f"Invalid input for field 'expires_at': '{text}' is not a time.", field="expires_at") from error
+    return stamp(moment.astimezone(UTC) if moment.tzinfo else moment)
 
 
 def _boolean(text: str) -> bool:

@@ -118,7 +118,7 @@ def delete_image(context: Caller, image: ImageService, image_id: PathText) -> No
 
 
 # The one coroutine of ours: images are larger than memory, and only a coroutine gets a body piece by piece.
-@put("/v2/images/{image_id:str}/file", status_code=204)
+@put("/v2/images/{image_id:str}/file", status_code=204, request_max_body_size=None)
 async def upload_image(request: AnyRequest, context: Caller, image: ImageService, image_id: PathText) -> None:
     with await sync_to_thread(image.upload, context, image_id) as upload:
         async for chunk in request.stream():

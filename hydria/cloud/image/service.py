@@ -16,7 +16,7 @@ from hydria.base.errors import Conflict, Forbidden, Invalid, NotFound
 from hydria.cloud.context import CLOUD, Context
 from hydria.cloud.database import Database
 from hydria.cloud.image.resources import CONTAINER_FORMATS, DISK_FORMATS, HASH_ALGORITHM, Image, images
-from hydria.cloud.resource import changed, given, new_id, now
+from hydria.cloud.resource import Verb, changed, given, new_id, now
 from hydria.cloud.rows import Rows
 
 Document = dict[str, Any]
@@ -53,6 +53,7 @@ class Images:
         return found[0]
 
     def create(self, context: Context, document: object) -> Image:
+        _may_write(context, "add_image")
         values = _given(document, "create")
         moment = now()
         image = Image(id=new_id(), owner=context.project_id or "", created_at=moment, updated_at=moment)
@@ -137,6 +138,7 @@ class Images:
 
     def _own(self, context: Context, id_: str) -> Image:
         image = self.get(context, id_)
+        _may_write(context, "modify_image")
         if not context.sees(image.owner):
             raise Forbidden(f"You are not permitted to modify image {id_}.")
         return image
@@ -197,7 +199,12 @@ def shown(image: Image) -> Document:
     return {**properties, **document, **links}
 
 
-def _given(document: object, verb: Any) -> Document:
+def _may_write(context: Context, action: str) -> None:
+    if not context.roles & {"admin", "manager", "member"}:
+        raise Forbidden(f"You are not authorized to complete {action} action.")
+
+
+def _given(document: object, verb: Verb) -> Document:
     if not isinstance(document, dict):
         raise Invalid("The body must be an object.")
     values = {key: value for key, value in document.items() if key in ATTRIBUTES}

@@ -111,7 +111,6 @@ class Networks(Collection[NetworkRow]):
                 f"Unable to complete operation on network {current.id}. There are one or more ports still in use on"
                 f" the network, id for these ports is {','.join(users[:10])}."
             )
-        connection.execute(tables.subnets.delete().where(tables.subnets.c.network_id == current.id))
         self.rows.delete(connection, current.id)
 
     def availabilities(self, context: Context) -> list[Document]:

@@ -56,8 +56,6 @@ class QosPolicies(Collection[QosPolicy]):
             users = connection.execute(select(table.c.id).where(table.c.qos_policy_id == current.id)).scalars().all()
             if users:
                 raise QosPolicyInUse(f"QoS Policy {current.id} is used by {title} {users[0]}.")
-        rules = tables.qos_bandwidth_limit_rules
-        connection.execute(rules.delete().where(rules.c.qos_policy_id == current.id))
         self.rows.delete(connection, current.id)
 
     def create_rule(self, context: Context, policy_id: str, document: object) -> BandwidthLimitRule:

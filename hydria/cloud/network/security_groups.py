@@ -96,8 +96,6 @@ class SecurityGroups(Collection[SecurityGroup]):
         in_use = tables.ports.c["security_groups"].cast(String).contains(current.id)
         if Rows(tables.ports, Port).select(connection, None, in_use):
             raise SecurityGroupInUse(f"Security Group {current.id} in use.")
-        rules = tables.security_group_rules
-        connection.execute(rules.delete().where(rules.c.security_group_id == current.id))
         self.rows.delete(connection, current.id)
 
 

@@ -17,7 +17,7 @@ from hydria.cloud.resource import table
 ON_NETWORK = {"network_id": "networks.id"}
 
 networks = table("networks", NetworkRow, index=("project_id",))
-subnets = table("subnets", Subnet, references=ON_NETWORK, index=("network_id",))
+subnets = table("subnets", Subnet, owners=ON_NETWORK, index=("network_id",))
 ports = table(
     "ports",
     Port,
@@ -45,7 +45,7 @@ Index(
 security_group_rules = table(
     "security_group_rules",
     SecurityGroupRule,
-    references={"security_group_id": "security_groups.id"},
+    owners={"security_group_id": "security_groups.id"},
     index=("security_group_id",),
 )
 qos_policies = table("qos_policies", QosPolicy)
@@ -53,5 +53,5 @@ qos_bandwidth_limit_rules = table(
     "qos_bandwidth_limit_rules",
     BandwidthLimitRule,
     UniqueConstraint("qos_policy_id", "direction"),
-    references={"qos_policy_id": "qos_policies.id"},
+    owners={"qos_policy_id": "qos_policies.id"},
 )

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -243,10 +244,31 @@ def test_application_credential_logs_in_with_its_roles_only(cloud: RunningCloud,
     another = httpx.post(f"{cloud.url}{path}", json={"application_credential": {"name": "more"}}, headers=held)
     assert error(another) == (403, "Forbidden")
     assert "secret" not in demo.get(f"{path}/{credential['id']}").json()["application_credential"]
+    removed = httpx.delete(f"{cloud.url}{path}/{credential['id']}", headers=held)
+    assert error(removed) == (403, "Forbidden")
     refused = demo.post(path, json={"application_credential": {"name": "x", "roles": [{"name": "admin"}]}})
     assert error(refused) == (400, "Bad Request")
     assert demo.delete(f"{path}/{credential['id']}").status_code == 204
     assert error(login(credential["secret"])) == (401, "Unauthorized")
+
+
+def test_application_credential_ends_when_it_says(cloud: RunningCloud, demo: httpx.Client):
+    me = demo.get(TOKENS, headers={"X-Subject-Token": demo.headers["X-Auth-Token"]}).json()["token"]["user"]["id"]
+    path = f"/identity/v3/users/{me}/application_credentials"
+
+    def login(expires_at: str) -> httpx.Response:
+        body = {"application_credential": {"name": expires_at, "expires_at": expires_at}}
+        made = demo.post(path, json=body).json()["application_credential"]
+        method = {"id": made["id"], "secret": made["secret"]}
+        identity = {"methods": ["application_credential"], "application_credential": method}
+        return httpx.post(f"{cloud.url}{TOKENS}", json={"auth": {"identity": identity}})
+
+    assert error(login("2001-01-01T00:00:00")) == (401, "Unauthorized")
+    soon = datetime.now(UTC) + timedelta(seconds=60)
+    token = login(soon.isoformat()).json()["token"]
+    assert datetime.fromisoformat(token["expires_at"]) == soon
+    bad = demo.post(path, json={"application_credential": {"name": "x", "expires_at": "soon"}})
+    assert error(bad) == (400, "Bad Request")
 
 
 def test_catalogue_resources_can_be_read(admin: httpx.Client):

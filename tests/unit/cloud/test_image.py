@@ -208,3 +208,15 @@ def test_projects_see_their_own_and_public_images(demo: httpx.Client, image: dic
     assert refused(demo.delete(f"{API}/{public['id']}"), 403)
     assert demo.delete(f"{API}/{mine['id']}").status_code == 204
     assert refused(demo.get(f"{API}/{mine['id']}"), 404)
+
+
+def test_reader_reads_only(cloud: RunningCloud, admin: httpx.Client):
+    user = admin.post("/identity/v3/users", json={"user": {"name": "reader", "password": "pw"}}).json()["user"]["id"]
+    project = admin.get("/identity/v3/projects?name=demo").json()["projects"][0]["id"]
+    role = admin.get("/identity/v3/roles?name=reader").json()["roles"][0]["id"]
+    admin.put(f"/identity/v3/projects/{project}/users/{user}/roles/{role}").raise_for_status()
+    reader = cloud.client("reader", password="pw", project="demo")
+    assert reader.get(API).status_code == 200
+    assert refused(reader.post(API, json={"name": "x"}), 403)
+    answer = reader.post("/networking/v2.0/security-groups", json={"security_group": {"name": "x"}})
+    assert answer.json()["NeutronError"]["type"] == "PolicyNotAuthorized"
