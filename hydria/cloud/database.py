@@ -20,7 +20,10 @@ class Database:
 
     def __init__(self, url: str) -> None:
         _keep_private(url)
-        self._engine = create_engine(url, json_serializer=_encode, json_deserializer=msgspec.json.decode)
+        # No limit: a thread that waited here for a connection could hold the writers' lock.
+        self._engine = create_engine(
+            url, json_serializer=_encode, json_deserializer=msgspec.json.decode, max_overflow=-1
+        )
         event.listen(self._engine, "connect", _prepare)
         self._writing = threading.Lock()
         self._thread = threading.local()

@@ -15,6 +15,9 @@ logger = log.Logger(__name__)
 THREADS = 32
 """Requests handled at the same time; a server's creation holds one for as long as it takes."""
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep an idle connection: else now and then a request meets one that is just being closed."""
+
 STOP_SECONDS = 2
 """How long requests under way may take to end once a stop is asked for."""
 
@@ -44,6 +47,7 @@ def make_server(services: Services) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     return uvicorn.Server(config)
