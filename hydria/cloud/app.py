@@ -27,6 +27,9 @@ class Services:
     network: Network
     image: Images
 
+    def close(self) -> None:
+        self.database.close()
+
 
 def open_services(config: Config) -> Services:
     """Open, and at the first start fill, the database and the state directory."""

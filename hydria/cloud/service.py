@@ -34,7 +34,7 @@ def run(config: Config) -> None:
         make_server(services).run()
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-        services.database.close()
+        services.close()
     logger.info("cloud stopped")
 
 

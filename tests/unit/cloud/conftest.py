@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from networking import API, Vlan
+from cloud_networking import API, Vlan
 from running_cloud import RunningCloud, make_config
 
 from hydria.base.config import Config
@@ -33,7 +33,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
             running.close()
             server.should_exit = True
             thread.join()
-            services.database.close()
+            services.close()
 
 
 @pytest.fixture(scope="module")

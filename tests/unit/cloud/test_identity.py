@@ -283,13 +283,13 @@ def test_catalogue_resources_can_be_read(admin: httpx.Client):
 def test_restart_finds_users_and_tokens_as_they_were(config: Config):
     first = open_services(config)
     users = first.identity.users.list({})
-    first.database.close()
+    first.close()
     second = open_services(config)
     assert second.identity.users.list({}) == users
     assert len(second.identity.assignments()) == 7
-    second.database.close()
+    second.close()
 
 
 def test_secrets_of_the_state_directory_are_not_readable_by_others(config: Config, tmp_path: Path):
-    open_services(config).database.close()
+    open_services(config).close()
     assert (tmp_path / "fernet.key").stat().st_mode & 0o077 == 0

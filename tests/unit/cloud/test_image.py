@@ -76,13 +76,13 @@ def test_upload_that_a_kill_ended_is_queued_again_after_the_restart(config: Conf
     image = first.image.create(CLOUD, {"disk_format": "raw", "container_format": "bare"})
     upload = first.image.upload(CLOUD, image.id)
     upload.write(b"half")
-    first.database.close()
+    first.close()
     second = open_services(config)
     assert second.image.get(CLOUD, image.id).status == "queued"
     assert sorted(path.name for path in second.image.path(image.id).parent.iterdir()) == [
         one.id for one in second.image.find({"status": ["active"]})
     ]
-    second.database.close()
+    second.close()
     upload.close()
 
 

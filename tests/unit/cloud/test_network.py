@@ -2,7 +2,7 @@ from typing import Any
 
 import httpx
 import pytest
-from networking import API, Vlan, fault, make_port
+from cloud_networking import API, Vlan, fault, make_port
 from running_cloud import RunningCloud
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import httpx
 import pytest
-from networking import API, Vlan, addresses, fault, make_port
+from cloud_networking import API, Vlan, addresses, fault, make_port
 from running_cloud import RunningCloud
 
 from hydria.base.config import Config
@@ -82,7 +82,7 @@ def test_no_address_is_given_twice_however_many_ask(config: Config):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         made = list(pool.map(make, range(100)))
     listed = services.network.ports_of_device("")
-    services.database.close()
+    services.close()
     assert sorted(int(address.split(".")[3]) for address, _ in made) == list(range(2, 102))
     assert {(port.fixed_ips[0].ip_address, port.mac_address) for port in listed} == set(made)
     assert len({mac for _, mac in made}) == 100
