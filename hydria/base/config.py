@@ -106,6 +106,9 @@ class Cloud(Section, frozen=True):
     state_dir: str = "cloud"
     """Servers' files and the image store."""
     hosts: tuple[Host, ...] = ()
+    public_url: str = ""
+    """What the catalogue says of the cloud's own services; empty: http://bind_host:bind_port."""
+    token_seconds: int = 3600
     load_balancer_url: str = "http://127.0.0.1:9876"
     """What the catalogue says of the load balancer service."""
     region_name: str = "RegionOne"

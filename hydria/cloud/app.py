@@ -1,0 +1,64 @@
+"""All services of the embedded cloud on one port: /identity, /compute, /networking, /image. Only wires them."""
+
+from dataclasses import dataclass
+
+from litestar import Litestar
+from litestar.di import Provide
+
+from hydria.base.config import Config
+from hydria.cloud import faults
+from hydria.cloud.database import Database
+from hydria.cloud.identity import api as identity_api
+from hydria.cloud.identity.service import Identity
+from hydria.cloud.image import api as image_api
+from hydria.cloud.image.service import Images
+from hydria.cloud.network import api as network_api
+from hydria.cloud.network.service import Network
+from hydria.cloud.seed import seed
+
+
+@dataclass(frozen=True)
+class Services:
+    """One object per service; they call each other directly and share one database."""
+
+    config: Config
+    database: Database
+    identity: Identity
+    network: Network
+    image: Images
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def open_services(config: Config) -> Services:
+    """Open, and at the first start fill, the database and the state directory."""
+    database = Database(config.cloud.database_url)
+    services = Services(
+        config=config,
+        database=database,
+        identity=Identity(config.cloud, database),
+        network=Network(config, database),
+        image=Images(config.cloud, database),
+    )
+    database.create_tables()
+    services.image.recover()
+    seed(services.config, services.identity, services.network, services.image)
+    return services
+
+
+def create_app(services: Services) -> Litestar:
+    """Handlers ask for `context` (who calls) and for the services by name."""
+    return Litestar(
+        route_handlers=[identity_api.router, network_api.router, image_api.router],
+        dependencies={
+            # A dictionary lookup for a token seen before, so that it need not go through a thread.
+            "context": Provide(identity_api.authenticated, sync_to_thread=False),
+            "identity": Provide(lambda: services.identity, sync_to_thread=False),
+            "network": Provide(lambda: services.network, sync_to_thread=False),
+            "image": Provide(lambda: services.image, sync_to_thread=False),
+        },
+        exception_handlers={Exception: faults.to_response},
+        openapi_config=None,
+        logging_config=None,
+    )
