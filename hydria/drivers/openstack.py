@@ -56,6 +56,9 @@ class OpenStackCloud:
         self._services = {name: Adapter(self._session, service_type=name, **where) for name in _VERSIONS}
         self._prefixes: dict[str, str] = {}
 
+    def close(self) -> None:
+        self._session.session.close()
+
     # Networks.
 
     def network(self, id_or_name: str) -> Network | None:
