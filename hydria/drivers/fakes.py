@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from hydria.base.errors import Conflict, Invalid, Terminal, not_found
+from hydria.base.errors import Conflict, Invalid, Retryable, Terminal, not_found
 from hydria.drivers.cloud import FixedIp, Network, Port, PortRequest, Server, ServerRequest, Subnet
 from hydria.drivers.interruptions import Interruptions
 from hydria.model.spec import Route
@@ -196,7 +196,7 @@ class FakeCloud:
         with self.interruptions.call("attach_port"), self._lock:
             guest, port = self.guests.get(server_id), self.ports.get(port_id)
             if guest is None or guest.host is None or port is None or guest.server.status != "ACTIVE":
-                raise Conflict(f"Attaching port {port_id} to server {server_id}: not possible in its state.")
+                raise Retryable(f"Attaching port {port_id} to server {server_id}: not possible in its state.")
             if port.device_id == server_id:
                 return
             host = self.hosts[guest.host]
