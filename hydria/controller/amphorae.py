@@ -1,5 +1,6 @@
 """Makes sure that a load balancer has its amphora: row, base port, server, and an agent that answers."""
 
+import datetime as dt
 import time
 import uuid
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ _ALIVE = frozenset({"BUILD", "ACTIVE", "REBOOT", "HARD_REBOOT", "MIGRATING", "PA
 """Nova's statuses of a server that may answer yet. One of any other status is replaced."""
 _SERVER_POLL = 0.03
 _AGENT_POLL = 0.015
+_PATIENCE = 20
+"""What has taken t seconds is asked after every t / 20: a container is not kept waiting, nor a slow cloud pestered."""
 _SERVER_CHECK = 1.0
 """While its agent is waited for, a server is looked at that often."""
 _AGENT_CONFIG = "/etc/hydria/agent.json"
@@ -138,8 +141,14 @@ class Amphorae:
 
     def _insert(self, graph: Graph) -> Amphora:
         """The row comes before all that bears its id, so that this is found again whatever happens."""
+        validity = dt.timedelta(days=self._outside.config.certificates.amphora_validity_days)
         with self._database.write() as tx:
-            return resources.insert(tx, Amphora(id=str(uuid.uuid4()), loadbalancer_id=graph.load_balancer.id))
+            row = Amphora(
+                id=str(uuid.uuid4()),
+                loadbalancer_id=graph.load_balancer.id,
+                cert_expiration=resources.now(tx) + validity,
+            )
+            return resources.insert(tx, row)
 
     def _start(self, graph: Graph, row: Amphora, base: Port | None = None, server: Server | None = None) -> Running:
         try:
@@ -150,10 +159,13 @@ class Amphorae:
             raise
 
     def _started(self, graph: Graph, row: Amphora, base: Port | None, server: Server | None) -> Running:
-        if base is None or server is None:
-            base, server = self._ensure_server(graph, row, base, server)
+        if server is None:
+            base, server = self._create_server(graph, row, base)
+        elif base is None:
+            raise DidNotBoot(f"The base port of amphora {row.id} disappeared.")
+        self._update(row.id, status=AmphoraStatus.BOOTING, **_facts(graph, base, server))
         server = self._await_server(server)
-        address = self._management_address(server)
+        address = self._management_address(server, base)
         info = self._await_agent(row.id, server.id, address)
         if base.vnic_type == "direct" and not info.nftables:
             raise Terminal(
@@ -164,16 +176,14 @@ class Amphorae:
         self._update(row.id, **values)
         return Running(msgspec.structs.replace(row, compute_id=server.id, **values), server.id, address, info, base)
 
-    def _ensure_server(
-        self, graph: Graph, row: Amphora, base: Port | None, server: Server | None
-    ) -> tuple[Port, Server]:
+    def _create_server(self, graph: Graph, row: Amphora, base: Port | None) -> tuple[Port, Server]:
         """VF ports are in the server's create request: so the scheduler takes a host that has a VF for them."""
         port, (image, management) = both(
             lambda: base or self._cloud.create_port(_base_port(graph, row.id)),
             lambda: (self._outside.lookups.image(self._tag(graph)), self._outside.lookups.network(self._management)),
         )
         issued = self._outside.authority.issue(row.id, self._outside.config.certificates.amphora_validity_days)
-        server = server or self._cloud.create_server(
+        server = self._cloud.create_server(
             ServerRequest(
                 name=names.server(row.id),
                 flavor=graph.flavor.compute_flavor or self._config.compute_flavor,
@@ -183,20 +193,6 @@ class Amphorae:
                 files=self._files(row.id, issued.pem),
                 metadata={"amphora_id": row.id, "load_balancer_id": graph.load_balancer.id},
             )
-        )
-        self._update(
-            row.id,
-            status=AmphoraStatus.BOOTING,
-            compute_id=server.id,
-            compute_flavor=server.flavor,
-            image_id=image,
-            cert_expiration=issued.expires_at.replace(tzinfo=None),
-            vrrp_port_id=port.id,
-            vrrp_ip=port.fixed_ips[0].ip_address if port.fixed_ips else None,
-            vrrp_interface=VIP_INTERFACE,
-            vrrp_id=1,
-            ha_ip=graph.load_balancer.vip_address,
-            ha_port_id=graph.load_balancer.vip_port_id,
         )
         log.info("server created", amphora_id=row.id, server_id=server.id)
         return port, server
@@ -218,11 +214,12 @@ class Amphorae:
 
     def _await_server(self, server: Server) -> Server:
         """Until it is ACTIVE. Before that its agent is not even asked: an ARP request that nobody answers costs 1 s."""
-        deadline = time.monotonic() + self._config.boot_timeout
+        started = time.monotonic()
         while server.status == "BUILD":
-            if time.monotonic() > deadline:
-                raise DidNotBoot(f"Server {server.id} is still in BUILD after {self._config.boot_timeout:.0f} s.")
-            self._outside.pause(_SERVER_POLL)
+            took = time.monotonic() - started
+            if took > self._config.boot_timeout:
+                raise DidNotBoot(f"Server {server.id} is still in BUILD after {took:.0f} s.")
+            self._outside.pause(max(_SERVER_POLL, took / _PATIENCE))
             seen = self._cloud.server(server.id)
             if seen is None:
                 raise DidNotBoot(f"Server {server.id} disappeared while it was built.")
@@ -250,17 +247,35 @@ class Amphorae:
                     if server is None or server.status not in _ALIVE:
                         state = server.status if server else "gone"
                         raise DidNotBoot(f"Server {server_id} is {state} before its agent answered.") from error
-                self._outside.pause(_AGENT_POLL)
+                self._outside.pause(max(_AGENT_POLL, (now - started) / _PATIENCE))
 
-    def _management_address(self, server: Server) -> str:
+    def _management_address(self, server: Server, base: Port) -> str:
+        """The VIP may be in the management network too (H-9): what the base port has is not the agent's."""
         network = self._outside.lookups.network(self._management)
+        other = {ip.ip_address for ip in base.fixed_ips}
         for address in server.addresses.get(network.name, ()):
-            return address
+            if address not in other:
+                return address
         raise Retryable(f"Server {server.id} has no address in network {network.name} yet.", after=_SERVER_POLL)
 
     def _update(self, amphora_id: str, **values: Any) -> None:
         with self._database.write() as tx:
             resources.update(tx, Amphora, amphora_id, **values)
+
+
+def _facts(graph: Graph, base: Port, server: Server) -> dict[str, Any]:
+    """What its row says of an amphora. Written in each round: the one that made the server may not have come so far."""
+    return {
+        "compute_id": server.id,
+        "compute_flavor": server.flavor,
+        "image_id": server.image_id,
+        "vrrp_port_id": base.id,
+        "vrrp_ip": base.fixed_ips[0].ip_address if base.fixed_ips else None,
+        "vrrp_interface": VIP_INTERFACE,
+        "vrrp_id": 1,
+        "ha_ip": graph.load_balancer.vip_address,
+        "ha_port_id": graph.load_balancer.vip_port_id,
+    }
 
 
 def _base_port(graph: Graph, amphora_id: str) -> PortRequest:

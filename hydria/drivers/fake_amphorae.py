@@ -18,6 +18,8 @@ class FakeAmphorae:
         """Amphorae whose agent does not answer."""
         self.faults: dict[str, Fault] = {}
         """Resource id → what every agent says of it as long as its spec holds it."""
+        self.missing_nics: set[str] = set()
+        """MAC addresses of NICs that are plugged and yet do not show up."""
         self._specs: dict[str, Spec] = {}
 
     @property
@@ -61,6 +63,7 @@ class FakeAmphorae:
 
     def _observed(self, server: Server, spec: Spec) -> Observed:
         nics = {port.mac_address for port in list(self.cloud.ports.values()) if port.device_id == server.id}
+        nics -= self.missing_nics
         known = {spec.load_balancer_id} | {listener.id for listener in spec.listeners}
         known |= {id_ for pool in spec.pools for id_ in (pool.id, *(member.id for member in pool.members))}
         return Observed(

@@ -264,11 +264,11 @@ class FakeCloud:
             return msgspec.structs.replace(
                 guest.server, status="ERROR", fault=f"No valid host was found. {reasons or 'There are no hosts.'}"
             )
-        addresses = {
-            self.networks[port.network_id].name: [ip.ip_address for ip in port.fixed_ips if ip.ip_address]
-            for port in self.ports.values()
-            if port.device_id == guest.server.id
-        }
+        addresses: dict[str, list[str]] = {}
+        for port in self.ports.values():
+            if port.device_id == guest.server.id:
+                found = addresses.setdefault(self.networks[port.network_id].name, [])
+                found.extend(ip.ip_address for ip in port.fixed_ips if ip.ip_address)
         return msgspec.structs.replace(guest.server, status="ACTIVE", addresses=addresses, zone=guest.host)
 
     def _schedule(self, request: ServerRequest) -> str | None:

@@ -222,6 +222,13 @@ class World:
         return {
             "statuses": {lb.id: self.statuses(lb.id) for lb in lbs},
             "amphorae": sorted(row.status.value for lb in lbs for row in self.graph(lb.id).amphorae),
+            "told": sorted(
+                name
+                for lb in lbs
+                for row in self.graph(lb.id).amphorae
+                for name in row.__struct_fields__
+                if getattr(row, name) is not None
+            ),
             "known": {row.id for lb in lbs for row in self.graph(lb.id).amphorae} == amphorae,
             "servers": sorted(server.status for server in self.cloud.servers),
             "ports": sorted(

@@ -5,6 +5,7 @@ from conftest import World
 
 from hydria.drivers.fakes import id_of
 from hydria.model.flavor import FlavorData
+from hydria.model.spec import Fault
 
 PUBLIC, MEMBERS, OTHER = (id_of("network", name) for name in ("public", "members", "other"))
 
@@ -261,3 +262,63 @@ def test_h21_replacing_the_only_amphora_when_there_is_no_row_left(world: World) 
     world.run()
     assert world.status(lb.id) == "ACTIVE"
     assert world.graph(lb.id).amphorae[0].id != row.id
+
+
+def test_h9_the_vip_in_the_management_network(world: World) -> None:
+    network = world.cloud.networks[id_of("network", "lb-mgmt-net")]
+    lb = world.load_balancer(vip_network_id=network.id, vip_subnet_id=network.subnets[0], vip_address="198.18.0.200")
+    pool = world.pool(lb)
+    world.member(pool, "198.18.0.201", "lb-mgmt-net")
+    world.member(pool, "192.0.2.10")
+    world.run()
+    assert set(world.statuses(lb.id).values()) == {"ACTIVE"}
+    (row,) = world.graph(lb.id).amphorae
+    assert row.lb_network_ip not in (None, row.vrrp_ip)
+
+
+def test_what_the_amphora_cannot_do_is_an_error_of_that_alone(world: World) -> None:
+    lb = world.load_balancer()
+    good, bad = world.listener(lb, 80), world.listener(lb, 81)
+    reason = "Port 81 is taken."
+    world.amphorae.faults[bad.id] = Fault(resource_type="listener", resource_id=bad.id, reason=reason)
+    world.run()
+    statuses = world.statuses(lb.id)
+    assert (statuses[lb.id], statuses[good.id], statuses[bad.id]) == ("ACTIVE", "ACTIVE", "ERROR")
+    assert reason in world.reasons(lb.id)
+    world.amphorae.faults.clear()
+    world.touch(lb.id)
+    world.run()
+    assert set(world.statuses(lb.id).values()) == {"ACTIVE"}
+
+
+def test_a_nic_that_does_not_arrive_is_its_members_fault_and_heals_by_itself(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hydria.controller.load_balancer._NIC_SECONDS", 0.01)
+    lb = world.load_balancer()
+    pool = world.pool(lb)
+    member = world.member(pool, "192.0.2.10")
+    near = world.member(pool, "203.0.113.50", "public")
+    world.run()
+    (port,) = (port for port in world.cloud.ports.values() if port.name.startswith("octavia-lb-member"))
+    mac = port.mac_address
+    world.amphorae.missing_nics.add(mac)
+    world.touch(lb.id)
+    world.loop.step()
+    statuses = world.statuses(lb.id)
+    assert (statuses[member.id], statuses[near.id], statuses[lb.id]) == ("ERROR", "ACTIVE", "ACTIVE")
+    assert any(mac in reason for reason in world.reasons(lb.id))
+    world.amphorae.missing_nics.clear()
+    world.run()
+    assert set(world.statuses(lb.id).values()) == {"ACTIVE"}
+
+
+def test_allowed_addresses_that_somebody_took_away_come_back(world: World) -> None:
+    lb = world.load_balancer()
+    world.run()
+    (row,) = world.graph(lb.id).amphorae
+    assert row.vrrp_port_id is not None
+    world.cloud.set_allowed_addresses(row.vrrp_port_id, [])
+    world.loop.resync(0)
+    world.run()
+    assert world.cloud.ports[row.vrrp_port_id].allowed_addresses == (lb.vip_address,)
