@@ -1,0 +1,364 @@
+"""Against a real HTTP server that answers as Keystone, Nova, Neutron and Glance do."""
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from hydria.base.config import Identity
+from hydria.base.errors import Conflict, HydriaError, Invalid, NotFound, Retryable, Terminal
+from hydria.drivers.cloud import FixedIp, Network, PortRequest, Server, ServerRequest
+from hydria.drivers.openstack import OpenStackCloud
+from hydria.model.spec import Route
+
+NETWORK, PORT, SERVER = (f"{number}{'0' * 7}-0000-4000-8000-000000000000" for number in (1, 2, 3))
+PORT_BODY = {
+    "id": PORT,
+    "network_id": NETWORK,
+    "name": "octavia-lb-vrrp-1",
+    "mac_address": "fa:16:3e:00:00:01",
+    "fixed_ips": [{"subnet_id": "s", "ip_address": "203.0.113.5"}],
+    "binding:vnic_type": "direct",
+    "device_id": "",
+    "device_owner": "Octavia",
+    "status": "DOWN",
+    "project_id": "p",
+    "qos_policy_id": None,
+    "allowed_address_pairs": [{"ip_address": "203.0.113.9", "mac_address": "fa:16:3e:00:00:01"}],
+    "created_at": "2026-01-01T00:00:00Z",
+}
+Answer = tuple[int, object]
+
+
+class OpenStack(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, list[Answer]] = {}
+        """"METHOD /path" → answers, the last one for ever."""
+        self.requests: list[tuple[str, dict[str, list[str]], object]] = []
+        self.logins = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def says(self, request: str, *answers: Answer) -> None:
+        self.answers[request] = list(answers)
+
+    def last(self) -> tuple[str, dict[str, list[str]], object]:
+        return self.requests[-1]
+
+    def answer(self, method: str, path: str) -> Answer:
+        if path == "/identity/v3":
+            return 200, {"version": {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": self.url}]}}
+        if path == "/identity/v3/auth/tokens":
+            self.logins += 1
+            return 201, self.token()
+        answers = self.answers.get(f"{method} {path}", [(404, {"itemNotFound": {"message": "not there"}})])
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    def token(self) -> object:
+        catalogue = [
+            {
+                "type": service,
+                "name": service,
+                "endpoints": [
+                    {"interface": "public", "region": "RegionOne", "region_id": "RegionOne", "url": self.url + path}
+                ],
+            }
+            for service, path in (("compute", "/compute/v2.1"), ("network", "/networking"), ("image", "/image"))
+        ]
+        return {
+            "token": {
+                "methods": ["password"],
+                "expires_at": "2100-01-01T00:00:00.000000Z",
+                "issued_at": "2026-01-01T00:00:00.000000Z",
+                "user": {"id": "u", "name": "hydria", "domain": {"id": "default", "name": "Default"}},
+                "project": {"id": "p", "name": "service", "domain": {"id": "default", "name": "Default"}},
+                "roles": [],
+                "catalog": catalogue,
+            }
+        }
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: OpenStack
+
+    def handle_any(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        text = self.rfile.read(length)
+        url = urlsplit(self.path)
+        if not url.path.startswith("/identity"):
+            assert self.headers["X-Auth-Token"]
+            body = json.loads(text) if text else None
+            self.server.requests.append((f"{self.command} {url.path}", parse_qs(url.query), body))
+        status, answer = self.server.answer(self.command, url.path)
+        content = b"" if answer is None else json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("X-Subject-Token", f"token-{self.server.logins}")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - http.server's own names
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def openstack() -> Iterator[OpenStack]:
+    with OpenStack() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def cloud(openstack: OpenStack) -> Iterator[OpenStackCloud]:
+    cloud = OpenStackCloud(Identity(auth_url=f"{openstack.url}/identity/v3", password="secret"))
+    yield cloud
+    cloud.close()
+
+
+def test_one_login_serves_all_services(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    openstack.says("GET /networking/v2.0/ports", (200, {"ports": []}))
+    openstack.says("GET /image/v2/images", (200, {"images": [{"id": "image-1"}]}))
+    openstack.says("GET /compute/v2.1/servers/detail", (200, {"servers": []}))
+    assert cloud.find_ports(name=["a", "b"], device_owner="Octavia") == ()
+    assert openstack.last()[1] == {"name": ["a", "b"], "device_owner": ["Octavia"]}
+    assert cloud.image_by_tag("amphora") == "image-1"
+    query = openstack.last()[1]
+    assert (query["tag"], query["sort"], query["status"]) == (["amphora"], ["created_at:desc"], ["active"])
+    assert cloud.find_servers("amphora-1") == ()
+    assert openstack.last()[1] == {"name": ["^amphora-1$"]}
+    assert openstack.logins == 1
+
+
+@pytest.mark.parametrize(("asked", "query"), [("public", "name"), (NETWORK, "id")])
+def test_a_network_by_name_or_id(openstack: OpenStack, cloud: OpenStackCloud, asked: str, query: str) -> None:
+    body = {"id": NETWORK, "name": "public", "mtu": 9000, "subnets": ["s"], "port_security_enabled": False}
+    openstack.says("GET /networking/v2.0/networks", (200, {"networks": [body]}))
+    assert cloud.network(asked) == Network(
+        id=NETWORK, name="public", mtu=9000, subnets=("s",), port_security_enabled=False
+    )
+    assert openstack.last()[1] == {query: [asked]}
+
+
+def test_a_subnet(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    body = {
+        "id": "s",
+        "network_id": NETWORK,
+        "cidr": "203.0.113.0/24",
+        "ip_version": 4,
+        "gateway_ip": None,
+        "host_routes": [{"destination": "10.0.0.0/8", "nexthop": "203.0.113.8"}],
+    }
+    openstack.says("GET /networking/v2.0/subnets", (200, {"subnets": [body]}))
+    subnet = cloud.subnet("s")
+    assert subnet is not None
+    assert (subnet.gateway_ip, subnet.host_routes) == (
+        None,
+        (Route(destination="10.0.0.0/8", nexthop="203.0.113.8"),),
+    )
+
+
+def test_free_addresses(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    body = {"subnet_ip_availability": [{"subnet_id": "s", "total_ips": 253, "used_ips": 3}]}
+    openstack.says(
+        f"GET /networking/v2.0/network-ip-availabilities/{NETWORK}", (200, {"network_ip_availability": body})
+    )
+    assert cloud.free_addresses(NETWORK) == {"s": 250}
+
+
+def test_a_port_is_asked_for_in_neutrons_words(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    openstack.says("POST /networking/v2.0/ports", (201, {"port": PORT_BODY}))
+    port = cloud.create_port(
+        PortRequest(
+            network_id=NETWORK,
+            name="octavia-lb-vrrp-1",
+            fixed_ips=(FixedIp(subnet_id="s"),),
+            vnic_type="direct",
+            allowed_addresses=("203.0.113.9",),
+            project_id="demo",
+            security_groups=(),
+        )
+    )
+    assert (port.id, port.vnic_type, port.allowed_addresses) == (PORT, "direct", ("203.0.113.9",))
+    assert openstack.last()[2] == {
+        "port": {
+            "network_id": NETWORK,
+            "name": "octavia-lb-vrrp-1",
+            "admin_state_up": True,
+            "device_id": "",
+            "device_owner": "Octavia",
+            "binding:vnic_type": "direct",
+            "fixed_ips": [{"subnet_id": "s"}],
+            "allowed_address_pairs": [{"ip_address": "203.0.113.9"}],
+            "project_id": "demo",
+            "security_groups": [],
+        }
+    }
+
+
+def test_a_server_is_asked_for_in_novas_words(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    openstack.says("POST /compute/v2.1/servers", (202, {"server": {"id": SERVER}}))
+    files = {"/etc/hydria/agent.json": '{"a": "b"}'}
+    request = ServerRequest(
+        name="amphora-1", flavor="amphora", image_id="i", networks=(NETWORK,), ports=(PORT,), files=files
+    )
+    server = cloud.create_server(request)
+    assert (server.id, server.status) == (SERVER, "BUILD")
+    body = openstack.last()[2]
+    assert isinstance(body, dict)
+    user_data = base64.b64decode(body["server"].pop("user_data")).decode()
+    assert body == {
+        "server": {
+            "name": "amphora-1",
+            "flavorRef": "amphora",
+            "imageRef": "i",
+            "config_drive": True,
+            "metadata": {},
+            "networks": [{"uuid": NETWORK}, {"port": PORT}],
+        }
+    }
+    assert user_data.startswith("#cloud-config\n")
+    (entry,) = json.loads(user_data.removeprefix("#cloud-config\n"))["write_files"]
+    assert entry == {"path": "/etc/hydria/agent.json", "content": '{"a": "b"}', "permissions": "0600"}
+
+
+def test_a_server_and_why_it_failed(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    body = {
+        "id": SERVER,
+        "name": "amphora-1",
+        "status": "ERROR",
+        "fault": {"code": 500, "message": "No valid host was found. host1: no VF"},
+        "addresses": {"lb-mgmt-net": [{"addr": "198.18.0.5", "version": 4}]},
+        "flavor": {"id": "amphora"},
+        "image": "",
+        "OS-EXT-AZ:availability_zone": "nova",
+    }
+    openstack.says(f"GET /compute/v2.1/servers/{SERVER}", (200, {"server": body}))
+    assert cloud.server(SERVER) == Server(
+        id=SERVER,
+        name="amphora-1",
+        status="ERROR",
+        fault="No valid host was found. host1: no VF",
+        addresses={"lb-mgmt-net": ["198.18.0.5"]},
+        flavor="amphora",
+        zone="nova",
+    )
+    assert cloud.server("other") is None
+
+
+def neutron(kind: str) -> object:
+    return {"NeutronError": {"type": kind, "message": "what Neutron said", "detail": ""}}
+
+
+def nova(kind: str) -> object:
+    return {kind: {"code": 400, "message": "what Nova said"}}
+
+
+PORTS, SERVERS = "POST /networking/v2.0/ports", "POST /compute/v2.1/servers"
+ATTACH = f"POST /compute/v2.1/servers/{SERVER}/os-interface"
+Call = Callable[[OpenStackCloud], object]
+
+
+def create_port(cloud: OpenStackCloud) -> object:
+    return cloud.create_port(PortRequest(network_id=NETWORK, name="p"))
+
+
+def create_server(cloud: OpenStackCloud) -> object:
+    return cloud.create_server(ServerRequest(name="s", flavor="f", image_id="i", files={"/etc/hydria/k": "SECRET"}))
+
+
+def attach(cloud: OpenStackCloud) -> object:
+    cloud.attach_port(SERVER, PORT)
+    return None
+
+
+ERRORS: dict[str, tuple[Call, str, Answer, type[HydriaError]]] = {
+    "address in use": (create_port, PORTS, (409, neutron("IpAddressInUse")), Conflict),
+    "no addresses left": (create_port, PORTS, (409, neutron("IpAddressGenerationFailure")), Terminal),
+    "port quota": (create_port, PORTS, (409, neutron("OverQuota")), Terminal),
+    "address outside": (create_port, PORTS, (400, neutron("InvalidIpForSubnet")), Invalid),
+    "no such network": (create_port, PORTS, (404, neutron("NetworkNotFound")), NotFound),
+    "forbidden": (create_port, PORTS, (403, neutron("PolicyNotAuthorized")), Terminal),
+    "neutron is down": (create_port, PORTS, (503, None), Retryable),
+    "too many requests": (create_port, PORTS, (429, neutron("Slow down")), Retryable),
+    "no such flavor": (create_server, SERVERS, (400, nova("badRequest")), Terminal),
+    "server quota": (create_server, SERVERS, (403, nova("forbidden")), Terminal),
+    "nova is broken": (create_server, SERVERS, (500, nova("computeFault")), Retryable),
+    "no VF": (attach, ATTACH, (400, nova("badRequest")), Terminal),
+    "binding failed": (attach, ATTACH, (500, {"computeFault": {"message": "PortBindingFailed"}}), Terminal),
+    "server is busy": (attach, ATTACH, (409, nova("conflictingRequest")), Retryable),
+    "server is gone": (attach, ATTACH, (404, nova("itemNotFound")), Retryable),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_what_the_cloud_refuses(openstack: OpenStack, cloud: OpenStackCloud, case: str) -> None:
+    call, request, answer, error = ERRORS[case]
+    openstack.says("GET /networking/v2.0/ports", (200, {"ports": []}))
+    openstack.says(request, answer)
+    with pytest.raises(HydriaError) as caught:
+        call(cloud)
+    assert type(caught.value) is error
+    assert str(answer[0]) in caught.value.message
+    said = next(iter(answer[1].values()))["message"] if isinstance(answer[1], dict) else ""
+    assert said in caught.value.message
+    assert "SECRET" not in caught.value.message
+
+
+def test_attaching_twice_is_fine(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    openstack.says(ATTACH, (400, nova("badRequest")))
+    openstack.says("GET /networking/v2.0/ports", (200, {"ports": [{**PORT_BODY, "device_id": SERVER}]}))
+    cloud.attach_port(SERVER, PORT)
+
+
+def test_detaching_waits_until_the_port_is_free(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    openstack.says(f"DELETE /compute/v2.1/servers/{SERVER}/os-interface/{PORT}", (202, None))
+    attached, free = {**PORT_BODY, "device_id": SERVER}, PORT_BODY
+    openstack.says("GET /networking/v2.0/ports", (200, {"ports": [attached]}), (200, {"ports": [free]}))
+    cloud.detach_port(SERVER, PORT)
+    assert len(openstack.requests) == 3
+
+
+def test_deleting_what_is_gone_is_fine_and_what_is_busy_is_tried_again(
+    openstack: OpenStack, cloud: OpenStackCloud
+) -> None:
+    cloud.delete_port(PORT)
+    cloud.delete_server(SERVER)
+    openstack.says("GET /networking/v2.0/ports", (200, {"ports": []}))
+    cloud.detach_port(SERVER, "gone")
+    openstack.says(f"DELETE /networking/v2.0/ports/{PORT}", (409, neutron("PortInUse")))
+    with pytest.raises(Retryable, match="what Neutron said"):
+        cloud.delete_port(PORT)
+
+
+@pytest.mark.parametrize(("there", "status"), [(True, 200), (False, 404)])
+def test_what_exists(openstack: OpenStack, cloud: OpenStackCloud, there: bool, status: int) -> None:
+    for path in ("/networking/v2.0/qos/policies/x", "/networking/v2.0/security-groups/x", "/compute/v2.1/flavors/x"):
+        openstack.says(f"GET {path}", (status, {}))
+    assert cloud.exists("qos-policies", "x") is there
+    assert cloud.exists("security-groups", "x") is there
+    assert cloud.flavor_exists("x") is there
+
+
+def test_no_cloud_at_all_is_retryable() -> None:
+    cloud = OpenStackCloud(Identity(auth_url="http://127.0.0.1:9/identity/v3", password="secret"))
+    with pytest.raises(Retryable) as caught:
+        cloud.port(PORT)
+    assert "secret" not in caught.value.message
+    cloud.close()
