@@ -28,12 +28,8 @@ class Services:
     policy: Policy
     cloud: Callable[[], Cloud]
     """Raises Retryable as long as there is none."""
-    wake: WakeSender | None = None
-
-    def woken(self) -> None:
-        """Tell the controller, after a commit, that there is work."""
-        if self.wake is not None:
-            self.wake.send()
+    wake: WakeSender
+    """To be told, after a commit, that there is work."""
 
 
 @dataclass(frozen=True)
@@ -94,4 +90,3 @@ def resource_body(value: Any, name: str) -> dict[str, Any]:
     if value.get("project_id") not in (None, value["tenant_id"]):
         raise Invalid("project_id and tenant_id are the same attribute and must not differ.", field="tenant_id")
     return {**{key: item for key, item in value.items() if key != "tenant_id"}, "project_id": value["tenant_id"]}
-

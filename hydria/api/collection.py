@@ -127,7 +127,7 @@ class Part(Collection[P]):
             resources.update(tx, self.resource, old.id, **differences(old, new))
             load_balancers.mark_pending(tx, self.resource, old.id, ProvisioningStatus.PENDING_UPDATE, generation)
             (shown,) = self.answers(tx, (self.find(tx, old.id),))
-        call.services.woken()
+        call.services.wake.send()
         return Answer({self.singular: shown})
 
     def delete(self, call: Call) -> Answer:
@@ -136,7 +136,7 @@ class Part(Collection[P]):
             call.authorize(f"{self.rule}:delete", row.project_id)
             generation = self.touch(call, tx, row)
             load_balancers.mark_pending(tx, self.resource, row.id, ProvisioningStatus.PENDING_DELETE, generation)
-        call.services.woken()
+        call.services.wake.send()
         return Answer(status=204)
 
     def changed(self, call: Call, tx: Transaction, old: P, new: P) -> P:  # noqa: ARG002 - what most have nothing against
@@ -152,7 +152,4 @@ class Part(Collection[P]):
 
 
 def differences(old: Provisioned, new: Provisioned) -> dict[str, Any]:
-    return {
-        name: getattr(new, name) for name in old.__struct_fields__ if getattr(new, name) != getattr(old, name)
-    }
-
+    return {name: getattr(new, name) for name in old.__struct_fields__ if getattr(new, name) != getattr(old, name)}

@@ -36,13 +36,13 @@ def create(call: Call, draft: Draft, chosen: vips.Plan) -> LoadBalancer:
     except Retryable:
         with services.database.write() as tx:
             load_balancers.delete_load_balancer(tx, load_balancer.id, cascade=True)
-        services.woken()
+        services.wake.send()
         raise
     with services.database.write() as tx:
         stored = _complete(call, tx, load_balancer, chosen, port)
     if stored.vip_port_id != port.id and chosen.port is None:
         services.cloud().delete_port(port.id)
-    services.woken()
+    services.wake.send()
     return stored
 
 

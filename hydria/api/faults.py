@@ -32,7 +32,7 @@ def _described(error: Exception) -> tuple[int, str, dict[str, str]]:
             return 500, f"Provider 'amphora' reports error: {error.message}", {}
         case HTTPException():
             return error.status_code, error.detail, dict(error.headers or {})
-    logger.exception("request failed", error=type(error).__name__)
+    logger.exception("request failed", error=type(error).__name__)  # noqa: LOG004 - Litestar is handling it
     return 500, "An unknown exception occurred; the log of the API has it under the request's id.", {}
 
 

@@ -29,7 +29,7 @@ class HealthMonitors(Part[HealthMonitor]):
             below.check_stays(pool, "Pool")
             draft.write(tx, below.touch(tx, call, parent))
             (shown,) = self.answers(tx, (self.find(tx, monitor.id),))
-        call.services.woken()
+        call.services.wake.send()
         return Answer({self.singular: shown}, 201)
 
     def changed(self, call: Call, tx: Transaction, old: HealthMonitor, new: HealthMonitor) -> HealthMonitor:

@@ -23,7 +23,7 @@ class Listeners(Part[Listener]):
             listener = draft.add_listener(form)
             draft.write(tx, below.touch(tx, call, parent))
             (shown,) = self.answers(tx, (self.find(tx, listener.id),))
-        call.services.woken()
+        call.services.wake.send()
         return Answer({self.singular: shown}, 201)
 
     def changed(self, call: Call, tx: Transaction, old: Listener, new: Listener) -> Listener:

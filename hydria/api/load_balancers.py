@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from hydria.api import below, creation, forms, vips
+from hydria.api import creation, forms, vips
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Collection, differences
 from hydria.api.draft import Draft, build, check_subnets
@@ -45,9 +45,7 @@ class LoadBalancers(Collection[LoadBalancer]):
         cloud = call.services.cloud()
         _check_existing(call, values)
         check_subnets(call.services.cloud, [m for pool in _pools(form) for m in pool.members])
-        chosen = vips.plan(
-            cloud, values, topology=topology, projects=(values["project_id"], call.caller.project_id)
-        )
+        chosen = vips.plan(cloud, values, topology=topology, projects=(values["project_id"], call.caller.project_id))
         vnic_type = rules.vip_vnic_type(flavor)
         ours = {"provider": provider, "topology": topology, "vip_vnic_type": vnic_type, "generation": 1}
         owned = {"vip_port_owned": chosen.port is None, "vip_network_id": chosen.network_id}
@@ -76,7 +74,7 @@ class LoadBalancers(Collection[LoadBalancer]):
             if changed := differences(old, new):
                 resources.update(tx, LoadBalancer, old.id, **changed)
             (shown,) = self.answers(tx, (self.find(tx, old.id),))
-        call.services.woken()
+        call.services.wake.send()
         return Answer({self.singular: shown})
 
     def delete(self, call: Call) -> Answer:
@@ -85,7 +83,7 @@ class LoadBalancers(Collection[LoadBalancer]):
             call.authorize("loadbalancer:delete", row.project_id)
             strict = call.services.config.api.strict_immutable
             load_balancers.delete_load_balancer(tx, row.id, cascade=call.flag("cascade"), strict=strict)
-        call.services.woken()
+        call.services.wake.send()
         return Answer(status=204)
 
     def status(self, call: Call) -> Answer:

@@ -51,7 +51,7 @@ class Members(Part[Member]):
             draft.add_members([values], pool, set(_there(tx, pool)))
             draft.write(tx, self._touch(tx, call, pool))
             (shown,) = self.answers(tx, (self.find(tx, draft.new_members[0].id),))
-        call.services.woken()
+        call.services.wake.send()
         return Answer({self.singular: shown}, 201)
 
     def replace(self, call: Call) -> Answer:
@@ -74,7 +74,7 @@ class Members(Part[Member]):
                 generation = self._touch(tx, call, pool)
                 draft.write(tx, generation)
                 _write(tx, changes, gone, generation)
-        call.services.woken()
+        call.services.wake.send()
         return Answer(status=202)
 
     def load_balancer_of(self, tx: Transaction, row: Member) -> LoadBalancer:
@@ -120,9 +120,7 @@ def _changes(member: Member, values: forms.Values) -> forms.Values:
     return {name: value for name, value in values.items() if name in _MUTABLE and getattr(member, name) != value}
 
 
-def _write(
-    tx: Transaction, changes: list[tuple[Member, forms.Values]], gone: list[Member], generation: int
-) -> None:
+def _write(tx: Transaction, changes: list[tuple[Member, forms.Values]], gone: list[Member], generation: int) -> None:
     for member, values in changes:
         if values:
             resources.update(tx, Member, member.id, **values)

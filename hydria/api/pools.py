@@ -40,7 +40,7 @@ class Pools(Part[Pool]):
                 resources.update(tx, Listener, listener.id, default_pool_id=pool.id)
                 load_balancers.mark_pending(tx, Listener, listener.id, ProvisioningStatus.PENDING_UPDATE, generation)
             (shown,) = self.answers(tx, (self.find(tx, pool.id),))
-        call.services.woken()
+        call.services.wake.send()
         return Answer({self.singular: shown}, 201)
 
     def changed(self, call: Call, tx: Transaction, old: Pool, new: Pool) -> Pool:

@@ -1,4 +1,4 @@
-"""Where a load balancer's VIPs are: chosen and checked before anything is written. Asks the cloud; no transaction is open."""
+"""Where a load balancer's VIPs are: chosen and checked before anything is written. Asks the cloud."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -118,7 +118,7 @@ def _of_port(port: Port, values: dict[str, Any]) -> FixedIp:
     ]
     if len(fitting) != 1:
         raise Invalid(
-            f"VIP port {port.id} has {len(fitting)} fixed IPs to choose from: give vip_subnet_id or vip_address of one.",
+            f"VIP port {port.id} has {len(fitting)} fixed IPs to choose from: say which by vip_subnet_id, vip_address.",
             field="vip_port_id",
         )
     return fitting[0]
@@ -142,7 +142,9 @@ def _choose_subnet(cloud: Cloud, values: dict[str, Any], needed: int) -> Subnet:
         if free.get(subnet.id, 0) >= needed:
             return subnet
     if address is not None:
-        raise invalid_field("vip_address", address, f"No subnet of network {network.id} holds it and has free addresses.")
+        raise invalid_field(
+            "vip_address", address, f"No subnet of network {network.id} holds it and has free addresses."
+        )
     raise Invalid(
         f"Network {network.id} has no subnet with {needed} free addresses for a load balancer.", field="vip_network_id"
     )
