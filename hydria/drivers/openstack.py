@@ -1,0 +1,346 @@
+"""Cloud over OpenStack's own APIs: Nova 2.1, Neutron 2.0, Glance 2, as plain JSON through one keystoneauth session."""
+
+import base64
+import json
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from keystoneauth1 import exceptions as keystone_errors
+from keystoneauth1.adapter import Adapter
+from keystoneauth1.identity.v3 import Password
+from keystoneauth1.session import Session, TCPKeepAliveAdapter
+
+from hydria.base.config import Identity
+from hydria.base.errors import Conflict, HydriaError, Invalid, NotFound, Retryable, Terminal
+from hydria.drivers.cloud import FixedIp, Network, Port, PortRequest, Server, ServerRequest, Subnet
+from hydria.model.spec import Route
+
+_TIMEOUT = 30.0
+_POOL = 32
+"""Connections kept open per service: more threads than that never call at once."""
+_DETACH_SECONDS = 15.0
+"""Nova answers before the NIC is gone."""
+_VERSIONS = {"network": "/v2.0", "image": "/v2", "compute": ""}
+"""Appended to the catalogue's URL where that names no version."""
+
+_Json = dict[str, Any]
+
+
+class Refused(HydriaError):
+    """A 4xx of the cloud. The calls below give it its meaning."""
+
+    def __init__(self, what: str, status: int, kind: str, text: str) -> None:
+        super().__init__(f"{what}: {text}")
+        self.status, self.kind, self.text = status, kind, text
+
+
+class OpenStackCloud:
+    """drivers.cloud.Cloud. Threads share it; each service keeps its connections open."""
+
+    def __init__(self, identity: Identity) -> None:
+        auth = Password(
+            auth_url=identity.auth_url,
+            username=identity.username,
+            password=identity.password,
+            project_name=identity.project_name,
+            user_domain_name=identity.user_domain_name,
+            project_domain_name=identity.project_domain_name,
+        )
+        self._session = Session(auth=auth, verify=identity.cafile or True, timeout=_TIMEOUT, app_name="hydria")
+        for scheme in ("http://", "https://"):
+            self._session.session.mount(scheme, TCPKeepAliveAdapter(pool_maxsize=_POOL))
+        where = {"interface": identity.interface, "region_name": identity.region_name}
+        self._services = {name: Adapter(self._session, service_type=name, **where) for name in _VERSIONS}
+        self._prefixes: dict[str, str] = {}
+
+    # Networks.
+
+    def network(self, id_or_name: str) -> Network | None:
+        key = "id" if _is_uuid(id_or_name) else "name"
+        found = self._network("GET", "/networks", query={key: id_or_name})["networks"]
+        return _network(found[0]) if found else None
+
+    def subnet(self, subnet_id: str) -> Subnet | None:
+        found = self._network("GET", "/subnets", query={"id": subnet_id})["subnets"]
+        return _subnet(found[0]) if found else None
+
+    def free_addresses(self, network_id: str) -> Mapping[str, int]:
+        answer = self._network("GET", f"/network-ip-availabilities/{network_id}")["network_ip_availability"]
+        return {item["subnet_id"]: item["total_ips"] - item["used_ips"] for item in answer["subnet_ip_availability"]}
+
+    def port(self, port_id: str) -> Port | None:
+        found = self._network("GET", "/ports", query={"id": port_id})["ports"]
+        return _port(found[0]) if found else None
+
+    def find_ports(self, **filters: str | Sequence[str]) -> tuple[Port, ...]:
+        return tuple(map(_port, self._network("GET", "/ports", query=filters)["ports"]))
+
+    def create_port(self, request: PortRequest) -> Port:
+        try:
+            return _port(self._network("POST", "/ports", {"port": _port_body(request)})["port"])
+        except Refused as error:
+            if error.kind in ("IpAddressInUse", "IpAddressAlreadyAllocated"):
+                raise Conflict(error.message) from error
+            if error.status == 404:
+                raise NotFound(error.message) from error
+            if error.status == 400:
+                raise Invalid(error.message) from error
+            raise Terminal(error.message) from error
+
+    def set_allowed_addresses(self, port_id: str, addresses: Sequence[str]) -> None:
+        pairs = [{"ip_address": address} for address in addresses]
+        try:
+            self._network("PUT", f"/ports/{port_id}", {"port": {"allowed_address_pairs": pairs}})
+        except Refused as error:
+            raise (NotFound if error.status == 404 else Terminal)(error.message) from error
+
+    def delete_port(self, port_id: str) -> None:
+        self._gone("network", f"/ports/{port_id}")
+
+    # Servers.
+
+    def find_servers(self, name: str) -> tuple[Server, ...]:
+        # Nova takes a regular expression; a name of ours holds nothing that means something in one.
+        answer = self._compute("GET", "/servers/detail", query={"name": f"^{name}$"})
+        return tuple(server for server in map(_server, answer["servers"]) if server.name == name)
+
+    def server(self, server_id: str) -> Server | None:
+        try:
+            return _server(self._compute("GET", f"/servers/{server_id}")["server"])
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise Terminal(error.message) from error
+
+    def create_server(self, request: ServerRequest) -> Server:
+        try:
+            made = self._compute("POST", "/servers", _server_body(request))["server"]
+        except Refused as error:
+            raise Terminal(error.message) from error
+        return Server(
+            id=made["id"], name=request.name, status="BUILD", flavor=request.flavor, image_id=request.image_id
+        )
+
+    def delete_server(self, server_id: str) -> None:
+        self._gone("compute", f"/servers/{server_id}")
+
+    def attach_port(self, server_id: str, port_id: str) -> None:
+        body = {"interfaceAttachment": {"port_id": port_id}}
+        try:
+            self._compute("POST", f"/servers/{server_id}/os-interface", body)
+        except Refused as error:
+            port = self.port(port_id)
+            if port is not None and port.device_id == server_id:
+                return
+            # 404, 409: the server is gone or busy with something else, which the next round sees.
+            raise (Retryable if error.status in (404, 409) else Terminal)(error.message) from error
+        except Retryable as error:
+            if "PortBindingFailed" in error.message:
+                raise Terminal(error.message) from error
+            raise
+
+    def detach_port(self, server_id: str, port_id: str) -> None:
+        self._gone("compute", f"/servers/{server_id}/os-interface/{port_id}")
+        deadline = time.monotonic() + _DETACH_SECONDS
+        pause = threading.Event()
+        while (port := self.port(port_id)) is not None and port.device_id == server_id:
+            if time.monotonic() > deadline:
+                raise Retryable(f"Detaching port {port_id} from server {server_id}: it is still attached.")
+            pause.wait(0.05)
+
+    # The rest.
+
+    def flavor_exists(self, flavor_id: str) -> bool:
+        return self._there("compute", f"/flavors/{flavor_id}")
+
+    def image_by_tag(self, tag: str) -> str | None:
+        query = {"tag": tag, "status": "active", "sort": "created_at:desc", "limit": "1"}
+        images = self._call("image", "GET", "/images", query=query)["images"]
+        return images[0]["id"] if images else None
+
+    def exists(self, kind: Literal["qos-policies", "security-groups"], id_: str) -> bool:
+        return self._there("network", f"/{'qos/policies' if kind == 'qos-policies' else kind}/{id_}")
+
+    # Requests.
+
+    def _network(self, method: str, path: str, body: _Json | None = None, query: Mapping[str, Any] = {}) -> _Json:
+        return self._call("network", method, path, body, query)
+
+    def _compute(self, method: str, path: str, body: _Json | None = None, query: Mapping[str, Any] = {}) -> _Json:
+        return self._call("compute", method, path, body, query)
+
+    def _there(self, service: str, path: str) -> bool:
+        try:
+            self._call(service, "GET", path)
+        except Refused as error:
+            if error.status == 404:
+                return False
+            raise Terminal(error.message) from error
+        return True
+
+    def _gone(self, service: str, path: str) -> None:
+        try:
+            self._call(service, "DELETE", path)
+        except Refused as error:
+            if error.status == 404:
+                return
+            # A port or server that is busy now can be deleted a little later.
+            raise (Retryable if error.status == 409 else Terminal)(error.message) from error
+
+    def _call(
+        self, service: str, method: str, path: str, body: _Json | None = None, query: Mapping[str, Any] = {}
+    ) -> _Json:
+        """The parsed answer. Raises Retryable (no answer, 401, 429, 5xx) and Refused; neither quotes the request."""
+        what = f"{service} {method} {path}"
+        try:
+            url = self._prefix(service) + path
+            answer = self._services[service].request(url, method, json=body, params=query, raise_exc=False)
+        except keystone_errors.ClientException as error:
+            raise Retryable(f"{what}: {error}") from error
+        status, text = answer.status_code, answer.text
+        if status < 300:
+            return answer.json() if text else {}
+        kind, reason = _reason(text)
+        if status in (401, 408, 413, 429) or status >= 500:
+            raise Retryable(f"{what}: {status} {reason}", after=_seconds(answer.headers.get("Retry-After")))
+        raise Refused(what, status, kind, f"{status} {reason}")
+
+    def _prefix(self, service: str) -> str:
+        if service not in self._prefixes:
+            endpoint = self._services[service].get_endpoint()
+            if endpoint is None:
+                raise Retryable(f"The cloud's catalogue has no service of type {service}.")
+            version = _VERSIONS[service]
+            self._prefixes[service] = "" if endpoint.rstrip("/").endswith(version) else version
+        return self._prefixes[service]
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text and text.isdigit() else None
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _reason(text: str) -> tuple[str, str]:
+    """Type and message of an error body: {"NeutronError": {"type", "message"}}, {"badRequest": {"message"}}."""
+    try:
+        body = next(iter(json.loads(text).values()))
+        return str(body.get("type", "")), str(body["message"])
+    except (ValueError, LookupError, AttributeError, TypeError, StopIteration):
+        return "", text.strip()[:500]
+
+
+# Shapes.
+
+
+def _network(body: _Json) -> Network:
+    return Network(
+        id=body["id"],
+        name=body.get("name") or "",
+        mtu=body.get("mtu") or 1500,
+        port_security_enabled=body.get("port_security_enabled", True),
+        subnets=tuple(body.get("subnets") or ()),
+    )
+
+
+def _subnet(body: _Json) -> Subnet:
+    return Subnet(
+        id=body["id"],
+        network_id=body["network_id"],
+        cidr=body["cidr"],
+        ip_version=body["ip_version"],
+        gateway_ip=body.get("gateway_ip"),
+        host_routes=tuple(
+            Route(destination=route["destination"], nexthop=route["nexthop"]) for route in body.get("host_routes") or ()
+        ),
+    )
+
+
+def _port(body: _Json) -> Port:
+    return Port(
+        id=body["id"],
+        network_id=body["network_id"],
+        name=body.get("name") or "",
+        mac_address=body.get("mac_address") or "",
+        fixed_ips=tuple(FixedIp(subnet_id=ip["subnet_id"], ip_address=ip["ip_address"]) for ip in body["fixed_ips"]),
+        vnic_type="direct" if body.get("binding:vnic_type") == "direct" else "normal",
+        device_id=body.get("device_id") or "",
+        device_owner=body.get("device_owner") or "",
+        status=body.get("status") or "DOWN",
+        project_id=body.get("project_id") or body.get("tenant_id") or "",
+        qos_policy_id=body.get("qos_policy_id"),
+        allowed_addresses=tuple(pair["ip_address"] for pair in body.get("allowed_address_pairs") or ()),
+        created_at=body.get("created_at") or "",
+    )
+
+
+def _port_body(request: PortRequest) -> _Json:
+    body: _Json = {
+        "network_id": request.network_id,
+        "name": request.name,
+        "admin_state_up": request.admin_state_up,
+        "device_id": request.device_id,
+        "device_owner": request.device_owner,
+        "binding:vnic_type": request.vnic_type,
+    }
+    if request.fixed_ips:
+        body["fixed_ips"] = [
+            {key: value for key, value in (("subnet_id", ip.subnet_id), ("ip_address", ip.ip_address)) if value}
+            for ip in request.fixed_ips
+        ]
+    if request.allowed_addresses:
+        body["allowed_address_pairs"] = [{"ip_address": address} for address in request.allowed_addresses]
+    if request.project_id is not None:
+        body["project_id"] = request.project_id
+    if request.qos_policy_id is not None:
+        body["qos_policy_id"] = request.qos_policy_id
+    if request.security_groups is not None:
+        body["security_groups"] = list(request.security_groups)
+    return body
+
+
+def _server(body: _Json) -> Server:
+    return Server(
+        id=body["id"],
+        name=body["name"],
+        status=body["status"],
+        fault=(body.get("fault") or {}).get("message"),
+        addresses={name: [item["addr"] for item in items] for name, items in (body.get("addresses") or {}).items()},
+        flavor=(body.get("flavor") or {}).get("id"),
+        image_id=(body.get("image") or {}).get("id"),
+        zone=body.get("OS-EXT-AZ:availability_zone"),
+    )
+
+
+def _server_body(request: ServerRequest) -> _Json:
+    server: _Json = {
+        "name": request.name,
+        "flavorRef": request.flavor,
+        "imageRef": request.image_id,
+        "config_drive": True,
+        "metadata": dict(request.metadata),
+        "networks": [*({"uuid": id_} for id_ in request.networks), *({"port": id_} for id_ in request.ports)],
+    }
+    if request.files:
+        server["user_data"] = _user_data(request.files)
+    if request.availability_zone is not None:
+        server["availability_zone"] = request.availability_zone
+    body: _Json = {"server": server}
+    if request.server_group_id is not None:
+        body["os:scheduler_hints"] = {"group": request.server_group_id}
+    return body
+
+
+def _user_data(files: Mapping[str, str]) -> str:
+    """Cloud-config in its JSON form: YAML readers take it too, and nothing has to be escaped by hand."""
+    entries = [{"path": path, "content": content, "permissions": "0600"} for path, content in files.items()]
+    return base64.b64encode(("#cloud-config\n" + json.dumps({"write_files": entries})).encode()).decode()
