@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from litestar import Litestar, Request, Response
+from litestar import Litestar, Request, Response, Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import RawBody
 
@@ -77,13 +77,11 @@ def routes() -> list[Route]:
 def create(services: Services) -> Front:
     """The ASGI application."""
     handlers = [_public("/", _discovery), _public("/v2", _discovery), _public("/healthcheck", _healthy)]
-    by_path: defaultdict[str, dict[str, Action]] = defaultdict(dict)
-    for route in routes():
-        by_path[route.path][route.method] = route.action
-    handlers += [_authenticated(path, actions, services) for path, actions in by_path.items()]
+    handlers += [_authenticated(route, services) for route in routes()]
     return Front(
         Litestar(
-            handlers,
+            # In a router: what is added to an application one by one is wrapped anew for each method of its path.
+            [Router("/", route_handlers=handlers)],
             exception_handlers={Exception: faults.answer},
             request_max_body_size=MAX_BODY,
             openapi_config=None,
@@ -92,7 +90,7 @@ def create(services: Services) -> Front:
     )
 
 
-def _authenticated(path: str, actions: dict[str, Action], services: Services) -> HTTPRouteHandler:
+def _authenticated(route: Route, services: Services) -> HTTPRouteHandler:
     def handle(request: Request[Any, Any, Any], body: RawBody) -> Response[bytes]:
         caller = services.identity.caller(request.headers.get("x-auth-token"))
         call = Call(
@@ -103,11 +101,12 @@ def _authenticated(path: str, actions: dict[str, Action], services: Services) ->
             query=_query(request),
             body=body,
         )
-        answer = actions[request.method](call)
+        answer = route.action(call)
         content = b"" if answer.content is None else msgspec.json.encode(answer.content)
         return Response(content, status_code=answer.status, media_type=JSON)
 
-    return HTTPRouteHandler(path, http_method=list(actions), sync_to_thread=True, name=path)(handle)  # type: ignore[arg-type]
+    # The status is the answer's own; what the decorator says here only has to allow a body.
+    return HTTPRouteHandler(route.path, http_method=route.method, status_code=200, sync_to_thread=True)(handle)
 
 
 def _query(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
@@ -121,7 +120,7 @@ def _public(path: str, content: Callable[[Request[Any, Any, Any]], Any]) -> HTTP
     def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
         return Response(msgspec.json.encode(content(request)), media_type=JSON)
 
-    return HTTPRouteHandler(path, http_method="GET", sync_to_thread=False, name=path)(handle)
+    return HTTPRouteHandler(path, http_method="GET", sync_to_thread=False)(handle)
 
 
 def _discovery(request: Request[Any, Any, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from litestar.datastructures import Accept
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hydria.base import log
@@ -52,7 +53,7 @@ class Front:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         request_id = f"req-{uuid.uuid4()}"

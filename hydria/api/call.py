@@ -1,6 +1,6 @@
 """One request, as the resources' modules see it: who calls, what with, and what there is to work with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,7 @@ class Services:
     queue: Queue
     identity: Identity
     policy: Policy
-    cloud: Callable[[], Cloud]
-    """Raises Retryable as long as there is none."""
+    cloud: Cloud
     wake: WakeSender
     """To be told, after a commit, that there is work."""
 

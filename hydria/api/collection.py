@@ -1,4 +1,4 @@
-"""The one path of every resource: list, show, create, update, delete. A resource's own module says what is particular."""
+"""The one path of every resource: list, show, update, delete. A resource's module says what is particular."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar

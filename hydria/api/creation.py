@@ -29,7 +29,7 @@ def create(call: Call, draft: Draft, chosen: vips.Plan) -> LoadBalancer:
         draft.write(tx, load_balancer.generation)
         services.queue.mark(tx, load_balancer.id, after=TAKEOVER_SECONDS)
     try:
-        port = chosen.port or services.cloud().create_port(vips.port_request(load_balancer, chosen))
+        port = chosen.port or services.cloud.create_port(vips.port_request(load_balancer, chosen))
     except (RequestError, Terminal) as error:
         _withdraw(call, load_balancer)
         raise _refusal(error) from error
@@ -41,7 +41,7 @@ def create(call: Call, draft: Draft, chosen: vips.Plan) -> LoadBalancer:
     with services.database.write() as tx:
         stored = _complete(call, tx, load_balancer, chosen, port)
     if stored.vip_port_id != port.id and chosen.port is None:
-        services.cloud().delete_port(port.id)
+        services.cloud.delete_port(port.id)
     services.wake.send()
     return stored
 

@@ -4,7 +4,7 @@ A plain POST and a full-graph POST take the same way.
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -121,8 +121,8 @@ def build(resource: type[S], values: Mapping[str, Any]) -> S:
     return resource(**{"id": str(uuid.uuid4()), **known})
 
 
-def check_subnets(cloud: Callable[[], Cloud], members: Iterable[Values], refusal: type[RequestError] = Invalid) -> None:
+def check_subnets(cloud: Cloud, members: Iterable[Values], refusal: type[RequestError] = Invalid) -> None:
     """Members' subnets exist. Asks the cloud: no transaction may be open."""
     for subnet_id in sorted({values["subnet_id"] for values in members if values.get("subnet_id")}):
-        if cloud().subnet(subnet_id) is None:
+        if cloud.subnet(subnet_id) is None:
             raise refusal(f"Subnet {subnet_id} not found.")

@@ -82,9 +82,9 @@ class FlavorProfiles(Offers[FlavorProfile]):
             return
         data = parse_flavor_data(values["flavor_data"])
         rules.check_flavor_data(data)
-        if data.compute_flavor is not None and not call.services.cloud().flavor_exists(data.compute_flavor):
+        if data.compute_flavor is not None and not call.services.cloud.flavor_exists(data.compute_flavor):
             raise Invalid(f"Compute flavor {data.compute_flavor} not found.", field="compute_flavor")
-        if data.amp_image_tag is not None and call.services.cloud().image_by_tag(data.amp_image_tag) is None:
+        if data.amp_image_tag is not None and call.services.cloud.image_by_tag(data.amp_image_tag) is None:
             raise Invalid(f"No image has the tag {data.amp_image_tag}.", field="amp_image_tag")
 
     def check_unused(self, tx: Transaction, old: FlavorProfile, changes: Mapping[str, Any]) -> None:

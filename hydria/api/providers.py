@@ -21,7 +21,7 @@ def flavor_capabilities(call: Call) -> Answer:
     return Answer({"flavor_capabilities": _chosen(call, capabilities())})
 
 
-def _chosen(call: Call, listed: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
+def _chosen(call: Call, listed: Iterable[Mapping[Any, str]]) -> list[dict[str, Any]]:
     """These lists have two attributes and no pages."""
     for name in call.query:
         if name not in ("name", "description", "fields"):

@@ -1,8 +1,6 @@
 """The process: `run` serves until SIGTERM, and listens only when it can answer."""
 
 import signal
-import threading
-from collections.abc import Callable
 
 import uvicorn
 
@@ -12,7 +10,6 @@ from hydria.api.identity import Keystone
 from hydria.api.policy import Policy
 from hydria.base.config import Config
 from hydria.base.log import Logger
-from hydria.drivers.cloud import Cloud
 from hydria.drivers.openstack import OpenStackCloud
 from hydria.store.database import Database
 from hydria.store.queue import Queue
@@ -30,7 +27,7 @@ def run(config: Config) -> None:
     application = app.create(services(config, database))
     server = uvicorn.Server(
         uvicorn.Config(
-            application,  # type: ignore[arg-type] # Litestar's types of ASGI, not uvicorn's
+            application,
             host=config.api.bind_host,
             port=config.api.bind_port,
             lifespan="on",
@@ -57,20 +54,6 @@ def services(config: Config, database: Database) -> Services:
         queue=Queue(database),
         identity=Keystone(config.identity),
         policy=Policy(config.api.policy_file),
-        cloud=once(lambda: OpenStackCloud(config)),
+        cloud=OpenStackCloud(config.identity),
         wake=WakeSender(config.controller.wake_socket),
     )
-
-
-def once(make: Callable[[], Cloud]) -> Callable[[], Cloud]:
-    """The cloud may start after us: it is reached for at the first need, and again until it was there."""
-    lock = threading.Lock()
-    made: list[Cloud] = []
-
-    def get() -> Cloud:
-        with lock:
-            if not made:
-                made.append(make())
-            return made[0]
-
-    return get

@@ -4,7 +4,7 @@ Each function raises Invalid (400), Conflict (409) or Unsupported (501), or retu
 """
 
 import ipaddress
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -15,7 +15,7 @@ from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer, Topology, VnicType
 from hydria.model.pool import HealthMonitor, Member, Pool, SessionPersistence
 
-POOL_PROTOCOLS: Final = {
+POOL_PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "TCP": ("TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2"),
     "HTTP": ("HTTP", "PROXY", "PROXYV2"),
     "HTTPS": ("HTTPS", "TCP", "PROXY", "PROXYV2"),
@@ -26,13 +26,13 @@ POOL_PROTOCOLS: Final = {
 }
 """Listener protocol → protocols its pools may have."""
 
-MONITOR_TYPES: Final = {
+MONITOR_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2"), ("HTTP", "HTTPS", "PING", "TCP", "TLS-HELLO")),
     **dict.fromkeys(("UDP", "SCTP"), ("UDP-CONNECT", "SCTP", "TCP", "HTTP")),
 }
 """Pool protocol → types its health monitor may have."""
 
-SERVED: Final = {
+SERVED: Final[Mapping[str, tuple[str, ...]]] = {
     "listener protocol": ("HTTP", "HTTPS", "TCP"),
     "pool protocol": ("HTTP", "HTTPS", "PROXY", "PROXYV2", "TCP"),
     "lb_algorithm": ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"),
