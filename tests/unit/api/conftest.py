@@ -1,8 +1,10 @@
 """The API as it runs, over a real SQLite file and a cloud in memory; only identity is a table of tokens."""
 
 import datetime as dt
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,10 +155,19 @@ def cloud() -> FakeCloud:
     return made
 
 
-@pytest.fixture
-def world(tmp_path: Any, api: Api, cloud: FakeCloud) -> Iterator[World]:
-    database = Database(f"sqlite:///{tmp_path}/hydria.db")
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("api") / "empty.db"
+    database = Database(f"sqlite:///{path}")
     database.migrate()
+    database.close()
+    return path
+
+
+@pytest.fixture
+def world(tmp_path: Path, empty_database: Path, api: Api, cloud: FakeCloud) -> Iterator[World]:
+    shutil.copy(empty_database, tmp_path / "hydria.db")
+    database = Database(f"sqlite:///{tmp_path}/hydria.db")
     wake = WakeSender(None)
     services = Services(
         config=Config(api=api),
