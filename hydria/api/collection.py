@@ -82,7 +82,7 @@ class Collection(Generic[R]):
         return {}
 
     def answers(self, tx: Transaction, rows: Sequence[R]) -> list[dict[str, Any]]:
-        owned = issubclass(self.resource, Provisioned)
+        owned = bool(rows) and issubclass(self.resource, Provisioned)
         relations = stored.related(tx, self.resource, [row.id for row in rows]) if owned else {}
         return [self.answer(row, relations.get(row.id, {})) for row in rows]
 

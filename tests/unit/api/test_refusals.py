@@ -4,12 +4,21 @@ import uuid
 
 import pytest
 
+from api_world import a_world
+
 from hydria.base.config import Api
 
 NOBODY = "4f7a2f6e-1111-4000-8000-000000000000"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, empty_database, default_policy):
+    """One for all: what is refused here changes nothing."""
+    with a_world(tmp_path_factory.mktemp("refusals"), empty_database, default_policy, Api()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
 def there(world):
     """A load balancer with one of everything, and a second one."""
     lb = world.load_balancer(name="lb1")
@@ -300,13 +309,3 @@ def test_others(world, there, method, path, body, status, text, token):
 @pytest.mark.parametrize("kind", ["loadbalancers", "listeners", "pools", "healthmonitors", "flavors"])
 def test_what_is_not_there_is_404(world, kind, text):
     world.refused(world.call("GET", f"/{kind}/{text}"), 404, f"{text} not found.")
-
-
-class TestPing:
-    @pytest.fixture
-    def api(self):
-        return Api(allow_ping_health_monitors=False)
-
-    def test_ping_may_be_forbidden(self, world, there):
-        body = {"healthmonitor": {**MONITOR, "type": "PING"}}
-        refuse(world, there, "POST", "/healthmonitors", body, 400, "not allowed in this deployment")
