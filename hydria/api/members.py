@@ -70,7 +70,7 @@ class Members(Part[Member]):
             draft = below.draft(tx, call, below.load_balancer(tx, pool.loadbalancer_id))
             draft.add_members([values for values in asked if _key(values) not in there], pool, set(there))
             changes = [(there[_key(values)], _changes(there[_key(values)], values)) for values in known]
-            if gone or changes or draft.new_members:
+            if asked or gone:  # even the same set again is a wish: that what failed is tried once more
                 generation = self._touch(tx, call, pool)
                 draft.write(tx, generation)
                 _write(tx, changes, gone, generation)
