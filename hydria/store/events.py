@@ -11,7 +11,7 @@ from msgspec import Struct
 from hydria.model.event import Event
 from hydria.store import resources
 from hydria.store.database import Transaction
-from hydria.store.tables import table, title
+from hydria.store.tables import LB_ID, table, title
 
 KEPT = 1000
 
@@ -63,8 +63,14 @@ def _add(tx: Transaction, lb_id: str, resource: type[Struct], id_: str, *, level
     add(tx, msgspec.convert({**row, "created_at": resources.now(tx)}, Event))
 
 
+_ABOUT = (
+    resources.select(Event)
+    .where(_EVENT.c.loadbalancer_id == LB_ID, _EVENT.c.resource_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(_EVENT.c.created_at, _EVENT.c.id)
+)
+
+
 def _newest(tx: Transaction, lb_id: str, resource_ids: Sequence[str]) -> dict[str, Event]:
     """The newest event of each resource that has one."""
-    mine = resources.select(Event).where(_EVENT.c.loadbalancer_id == lb_id, _EVENT.c.resource_id.in_(resource_ids))
-    rows = resources.from_rows(Event, tx.execute(mine.order_by(_EVENT.c.created_at, _EVENT.c.id)))
+    rows = resources.from_rows(Event, tx.execute(_ABOUT, {"lb_id": lb_id, "ids": resource_ids}))
     return {event.resource_id: event for event in rows}

@@ -1,7 +1,8 @@
 """Reads one load balancer with everything below it, as one snapshot when `tx` is a read."""
 
+import functools
 from collections import defaultdict
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -26,7 +27,7 @@ _LOAD_BALANCER = (
     .select_from(_LB)
     .outerjoin(_FLAVOR, _FLAVOR.c.id == _LB.c.flavor_id)
     .outerjoin(_PROFILE, _PROFILE.c.id == _FLAVOR.c.flavor_profile_id)
-    .where(_LB.c.id == sa.bindparam("lb_id"))
+    .where(below(LoadBalancer))
 )
 
 
@@ -59,6 +60,10 @@ def load_graph(tx: Transaction, lb_id: str) -> Graph | None:
 
 
 def _of(tx: Transaction, resource: type[R], lb_id: str) -> list[R]:
+    return from_rows(resource, tx.execute(_statement(resource), {"lb_id": lb_id}))
+
+
+@functools.cache
+def _statement(resource: type[Struct]) -> sa.Select[Any]:
     columns = table(resource).c
-    statement = select(resource).where(below(resource, lb_id)).order_by(columns.created_at, columns.id)
-    return from_rows(resource, tx.execute(statement))
+    return select(resource).where(below(resource)).order_by(columns.created_at, columns.id)

@@ -19,9 +19,7 @@ CHILDREN: tuple[type[Provisioned], ...] = (Pool, Listener, Member, HealthMonitor
 """In an order in which rows can be written; the other way round they can be deleted."""
 
 _LB = table(LoadBalancer)
-_LOCK = (
-    sa.select(_LB.c.provisioning_status, _LB.c.generation).where(_LB.c.id == sa.bindparam("lb_id")).with_for_update()
-)
+_LOCK = sa.select(_LB.c.provisioning_status, _LB.c.generation).where(below(LoadBalancer)).with_for_update()
 
 
 def touch(tx: Transaction, lb_id: str, *, strict: bool, itself: bool = False) -> int:
@@ -69,7 +67,7 @@ def delete_load_balancer(tx: Transaction, lb_id: str, *, cascade: bool, strict: 
     if not cascade and (_has(tx, Listener, lb_id) or _has(tx, Pool, lb_id)):
         raise Invalid(f"Cannot delete Load Balancer {lb_id} - it has children")
     for child in CHILDREN:
-        _mark(tx, child, below(child, lb_id), ProvisioningStatus.PENDING_DELETE, generation + 1)
+        _mark(tx, child, below(child), ProvisioningStatus.PENDING_DELETE, generation + 1, lb_id=lb_id)
     _accept(tx, lb_id, ProvisioningStatus.PENDING_DELETE, generation + 1)
     return generation + 1
 
@@ -113,7 +111,8 @@ def _immutable(lb_id: str, status: ProvisioningStatus, *, itself: bool) -> Confl
 
 def _has(tx: Transaction, child: type[Struct], lb_id: str) -> bool:
     stays = table(child).c.provisioning_status != ProvisioningStatus.PENDING_DELETE
-    return tx.execute(sa.select(table(child).c.id).where(below(child, lb_id), stays).limit(1)).first() is not None
+    statement = sa.select(table(child).c.id).where(below(child), stays).limit(1)
+    return tx.execute(statement, {"lb_id": lb_id}).first() is not None
 
 
 def _mark(
@@ -122,12 +121,10 @@ def _mark(
     which: sa.ColumnElement[bool],
     status: ProvisioningStatus,
     generation: int,
+    **bound: str,
 ) -> None:
-    tx.execute(
-        sa.update(table(resource))
-        .where(which)
-        .values(provisioning_status=status, generation=generation, updated_at=resources.now(tx))
-    )
+    values = {"provisioning_status": status, "generation": generation, "updated_at": resources.now(tx)}
+    tx.execute(sa.update(table(resource)).where(which), {**values, **bound})
 
 
 def _take_default_pool(tx: Transaction, pool_id: str, generation: int) -> None:

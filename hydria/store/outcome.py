@@ -1,5 +1,6 @@
 """How a reconcile ends: statuses for the generation that was acted upon, reasons, and the lease given back."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,8 +38,7 @@ def settle(database: Database, queue: Queue, claim: Claim, outcome: Outcome) -> 
     """
     with database.write() as tx:
         # The load balancer's row first, then the mark: the order in which accepted writes lock them.
-        which = _LB.c.id == claim.load_balancer_id
-        lb = tx.execute(_statuses(LoadBalancer).where(which).with_for_update()).mappings().first()
+        lb = tx.execute(_LOCK, {"lb_id": claim.load_balancer_id}).mappings().first()
         if lb is None or tx.execute(sa.select(dirty.c.attempts).where(held(claim)).with_for_update()).first() is None:
             return False
         deleting = lb["provisioning_status"] is _DELETING
@@ -62,11 +62,12 @@ def settle_deleted(database: Database, claim: Claim) -> None:
 _DELETING = ProvisioningStatus.PENDING_DELETE
 
 
+@functools.cache
 def _statuses(resource: type[Provisioned]) -> sa.Select[Any]:
     columns = table(resource).c
-    monitor = table(HealthMonitor).c
     monitored: sa.ColumnElement[bool] = sa.false()
     if resource is Member:
+        monitor = table(HealthMonitor).c
         stays = monitor.provisioning_status != _DELETING
         monitored = sa.exists().where(monitor.pool_id == columns.pool_id, stays)
     return sa.select(
@@ -76,6 +77,20 @@ def _statuses(resource: type[Provisioned]) -> sa.Select[Any]:
         columns.admin_state_up,
         columns.generation,
         monitored.label("monitored"),
+    ).where(below(resource))
+
+
+_LOCK = _statuses(LoadBalancer).with_for_update()
+
+
+@functools.cache
+def _concerned(resource: type[Provisioned]) -> sa.Select[Any]:
+    """Children of the acted-upon generation, or an older one, that are not ACTIVE or have a fault now."""
+    columns = table(resource).c
+    faulty = columns.id.in_(sa.bindparam("faulty", expanding=True))
+    return _statuses(resource).where(
+        columns.generation <= sa.bindparam("acted_upon", type_=sa.BigInteger),
+        sa.or_(columns.provisioning_status != ProvisioningStatus.ACTIVE, faulty),
     )
 
 
@@ -87,17 +102,19 @@ def _settle_load_balancer(tx: Transaction, row: sa.RowMapping, fault: str | None
 
 
 def _settle_children(tx: Transaction, resource: type[Provisioned], lb_id: str, outcome: Outcome) -> None:
-    """Those of the acted-upon generation, or an older one, that are not ACTIVE or have a fault now."""
-    columns = table(resource).c
-    mine = sa.and_(below(resource, lb_id), columns.generation <= outcome.generation)
-    tx.execute(sa.delete(table(resource)).where(mine, columns.provisioning_status == _DELETING))
-    concerned = sa.or_(columns.provisioning_status != ProvisioningStatus.ACTIVE, columns.id.in_(list(outcome.faults)))
+    bound = {"lb_id": lb_id, "acted_upon": outcome.generation, "faulty": list(outcome.faults)}
+    gone: list[str] = []
     found: dict[str, tuple[sa.RowMapping, ProvisioningStatus]] = {}
-    for row in tx.execute(_statuses(resource).where(mine, concerned)).mappings():
+    for row in tx.execute(_concerned(resource), bound).mappings():
+        if row["provisioning_status"] is _DELETING:
+            gone.append(row["id"])
+            continue
         # The load balancer's own fault leaves undone what was asked of its children; those in order stay so.
         undone = outcome.load_balancer_fault is not None and row["provisioning_status"] is not ProvisioningStatus.ACTIVE
         faulty = undone or row["id"] in outcome.faults
         found[row["id"]] = row, ProvisioningStatus.ERROR if faulty else ProvisioningStatus.ACTIVE
+    if gone:
+        tx.execute(sa.delete(table(resource)).where(table(resource).c.id.in_(gone)))
     if found:
         _write_statuses(tx, resource, found)
         faults = {id_: outcome.faults[id_] for id_ in found if id_ in outcome.faults}
@@ -108,17 +125,19 @@ def _settle_children(tx: Transaction, resource: type[Provisioned], lb_id: str, o
 def _write_statuses(
     tx: Transaction, resource: type[Provisioned], found: Mapping[str, tuple[sa.RowMapping, ProvisioningStatus]]
 ) -> None:
-    update = (
+    values = [
+        {"at": id_, "status": status, "operating": _operating(resource, row, status)}
+        for id_, (row, status) in found.items()
+    ]
+    tx.execute(_update(resource), values)
+
+
+@functools.cache
+def _update(resource: type[Provisioned]) -> sa.Update:
+    return (
         sa.update(table(resource))
         .where(table(resource).c.id == sa.bindparam("at"))
         .values(provisioning_status=sa.bindparam("status"), operating_status=sa.bindparam("operating"))
-    )
-    tx.execute(
-        update,
-        [
-            {"at": id_, "status": status, "operating": _operating(resource, row, status)}
-            for id_, (row, status) in found.items()
-        ],
     )
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from hydria.model.load_balancer import LoadBalancer
 from hydria.store.database import Database, Transaction
 from hydria.store.events import record
-from hydria.store.tables import dirty, table
+from hydria.store.tables import LB_ID, dirty, table
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,15 @@ class Claim:
 
 
 _AT, _NOW = sa.bindparam("at", type_=sa.Float), sa.bindparam("now", type_=sa.Float)
-_LB_ID = sa.bindparam("lb_id", type_=sa.String)
 _sooner = sa.or_(dirty.c.due_at.is_(None), dirty.c.due_at > _AT)
 _MARK = (
     sa.update(dirty)
-    .where(dirty.c.load_balancer_id == _LB_ID)
+    .where(dirty.c.load_balancer_id == LB_ID)
     .values(due_at=sa.case((_sooner, _AT), else_=dirty.c.due_at))
 )
 _FIRST_MARK = sa.insert(dirty).from_select(
     ["load_balancer_id", "due_at", "attempts"],
-    sa.select(table(LoadBalancer).c.id, _AT, sa.literal(0)).where(table(LoadBalancer).c.id == _LB_ID),
+    sa.select(table(LoadBalancer).c.id, _AT, sa.literal(0)).where(table(LoadBalancer).c.id == LB_ID),
 )
 _free_at = sa.func.coalesce(dirty.c.lease_until, dirty.c.due_at)
 """From when on a row may be claimed: an abandoned one when its lease runs out, marked or not."""

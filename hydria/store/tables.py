@@ -194,15 +194,20 @@ sa.Index("ix_load_balancer_project_id", table(LoadBalancer).c.project_id, table(
 sa.Index("ix_event_created_at", table(Event).c.loadbalancer_id, table(Event).c.created_at)
 
 
-def below(resource: type[Struct], load_balancer_id: str) -> sa.ColumnElement[bool]:
-    """The rows of `resource` that belong to one load balancer."""
+LB_ID = sa.bindparam("lb_id", type_=sa.String)
+"""Of statements that are built once: building one costs more than SQLite takes to run it."""
+
+
+@functools.cache
+def below(resource: type[Struct]) -> sa.ColumnElement[bool]:
+    """The rows of `resource` that belong to the load balancer LB_ID."""
     columns = table(resource).c
     if resource is LoadBalancer:
-        return columns.id == load_balancer_id
+        return columns.id == LB_ID
     if "loadbalancer_id" in columns:
-        return columns.loadbalancer_id == load_balancer_id
+        return columns.loadbalancer_id == LB_ID
     pool = table(Pool).c
-    return columns.pool_id.in_(sa.select(pool.id).where(pool.loadbalancer_id == load_balancer_id))
+    return columns.pool_id.in_(sa.select(pool.id).where(pool.loadbalancer_id == LB_ID))
 
 
 def title(resource: type[Struct]) -> str:
