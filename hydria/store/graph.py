@@ -1,0 +1,64 @@
+"""Reads one load balancer with everything below it, as one snapshot when `tx` is a read."""
+
+from collections import defaultdict
+from typing import TypeVar
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from hydria.model.amphora import Amphora
+from hydria.model.flavor import Flavor, FlavorData, FlavorProfile, parse_flavor_data
+from hydria.model.graph import Graph, PoolNode
+from hydria.model.listener import Listener
+from hydria.model.load_balancer import LoadBalancer
+from hydria.model.pool import HealthMonitor, Member, Pool
+from hydria.model.status import AmphoraStatus, ProvisioningStatus
+from hydria.store.database import Transaction
+from hydria.store.resources import from_rows, select
+from hydria.store.tables import below, table
+
+R = TypeVar("R", bound=Struct)
+
+_LB, _FLAVOR, _PROFILE = table(LoadBalancer), table(Flavor), table(FlavorProfile)
+_LOAD_BALANCER = (
+    select(LoadBalancer)
+    .add_columns(_PROFILE.c.flavor_data)
+    .select_from(_LB)
+    .outerjoin(_FLAVOR, _FLAVOR.c.id == _LB.c.flavor_id)
+    .outerjoin(_PROFILE, _PROFILE.c.id == _FLAVOR.c.flavor_profile_id)
+    .where(_LB.c.id == sa.bindparam("lb_id"))
+)
+
+
+def load_graph(tx: Transaction, lb_id: str) -> Graph | None:
+    row = tx.execute(_LOAD_BALANCER, {"lb_id": lb_id}).first()
+    if row is None:
+        return None
+    (load_balancer,) = from_rows(LoadBalancer, [row])
+    flavor_data = row[-1]
+    members: defaultdict[str, list[Member]] = defaultdict(list)
+    for member in _of(tx, Member, lb_id):
+        members[member.pool_id].append(member)
+    monitors: dict[str, HealthMonitor] = {}
+    for monitor in _of(tx, HealthMonitor, lb_id):
+        # Beside one that is being deleted there may be its successor, which counts.
+        if monitor.pool_id not in monitors or monitor.provisioning_status is not ProvisioningStatus.PENDING_DELETE:
+            monitors[monitor.pool_id] = monitor
+    amphorae = tuple(a for a in _of(tx, Amphora, lb_id) if a.status is not AmphoraStatus.DELETED)
+    return Graph(
+        load_balancer=load_balancer,
+        generation=load_balancer.generation,
+        flavor=FlavorData() if flavor_data is None else parse_flavor_data(flavor_data),
+        listeners=tuple(_of(tx, Listener, lb_id)),
+        pools=tuple(
+            PoolNode(pool=pool, members=tuple(members[pool.id]), health_monitor=monitors.get(pool.id))
+            for pool in _of(tx, Pool, lb_id)
+        ),
+        amphorae=amphorae,
+    )
+
+
+def _of(tx: Transaction, resource: type[R], lb_id: str) -> list[R]:
+    columns = table(resource).c
+    statement = select(resource).where(below(resource, lb_id)).order_by(columns.created_at, columns.id)
+    return from_rows(resource, tx.execute(statement))

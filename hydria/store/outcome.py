@@ -1,0 +1,135 @@
+"""How a reconcile ends: statuses for the generation that was acted upon, reasons, and the lease given back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from hydria.model.load_balancer import LoadBalancer
+from hydria.model.pool import HealthMonitor, Member
+from hydria.model.resource import Provisioned
+from hydria.model.status import OperatingStatus, ProvisioningStatus
+from hydria.store import events
+from hydria.store.database import Database, Transaction
+from hydria.store.load_balancers import CHILDREN
+from hydria.store.queue import Claim, Queue, held, release
+from hydria.store.tables import below, dirty, table
+
+_LB = table(LoadBalancer)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    generation: int
+    """That of the graph that was acted upon."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Resource id → reason, for listeners, pools, members and health monitors."""
+    load_balancer_fault: str | None = None
+
+
+def settle(database: Database, queue: Queue, claim: Claim, outcome: Outcome) -> bool:
+    """Write how it went, in one transaction, and give the load balancer back.
+
+    It stays dirty when a write was accepted or a mark made meanwhile. What a load balancer that is being deleted comes
+    to, `settle_deleted` or `Queue.later` says. Returns whether the generation was still current; False also when the
+    claim was lost, and then nothing is written.
+    """
+    with database.write() as tx:
+        # The load balancer's row first, then the mark: the order in which accepted writes lock them.
+        which = _LB.c.id == claim.load_balancer_id
+        lb = tx.execute(_statuses(LoadBalancer).where(which).with_for_update()).mappings().first()
+        if lb is None or tx.execute(sa.select(dirty.c.attempts).where(held(claim)).with_for_update()).first() is None:
+            return False
+        deleting = lb["provisioning_status"] is _DELETING
+        current = not deleting and lb["generation"] == outcome.generation
+        if not deleting:
+            for resource in reversed(CHILDREN):
+                _settle_children(tx, resource, claim.load_balancer_id, outcome)
+        if current:
+            _settle_load_balancer(tx, lb, outcome.load_balancer_fault)
+        release(tx, claim, at=None if current else queue.clock(), attempts=0)
+    return current
+
+
+def settle_deleted(database: Database, claim: Claim) -> None:
+    """Nothing of it is left outside: its row goes, and by the foreign keys all that belongs to it."""
+    with database.write() as tx:
+        deleting = sa.and_(_LB.c.id == claim.load_balancer_id, _LB.c.provisioning_status == _DELETING)
+        tx.execute(sa.delete(_LB).where(deleting, sa.exists().where(held(claim))))
+
+
+_DELETING = ProvisioningStatus.PENDING_DELETE
+
+
+def _statuses(resource: type[Provisioned]) -> sa.Select[Any]:
+    columns = table(resource).c
+    monitor = table(HealthMonitor).c
+    monitored: sa.ColumnElement[bool] = sa.false()
+    if resource is Member:
+        stays = monitor.provisioning_status != _DELETING
+        monitored = sa.exists().where(monitor.pool_id == columns.pool_id, stays)
+    return sa.select(
+        columns.id,
+        columns.provisioning_status,
+        columns.operating_status,
+        columns.admin_state_up,
+        columns.generation,
+        monitored.label("monitored"),
+    )
+
+
+def _settle_load_balancer(tx: Transaction, row: sa.RowMapping, fault: str | None) -> None:
+    status = ProvisioningStatus.ACTIVE if fault is None else ProvisioningStatus.ERROR
+    _write_statuses(tx, LoadBalancer, {row["id"]: (row, status)})
+    faults, well = ({}, [row["id"]]) if fault is None else ({row["id"]: fault}, [])
+    events.explain(tx, row["id"], LoadBalancer, faults, well)
+
+
+def _settle_children(tx: Transaction, resource: type[Provisioned], lb_id: str, outcome: Outcome) -> None:
+    """Those of the acted-upon generation, or an older one, that are not ACTIVE or have a fault now."""
+    columns = table(resource).c
+    mine = sa.and_(below(resource, lb_id), columns.generation <= outcome.generation)
+    tx.execute(sa.delete(table(resource)).where(mine, columns.provisioning_status == _DELETING))
+    concerned = sa.or_(columns.provisioning_status != ProvisioningStatus.ACTIVE, columns.id.in_(list(outcome.faults)))
+    found: dict[str, tuple[sa.RowMapping, ProvisioningStatus]] = {}
+    for row in tx.execute(_statuses(resource).where(mine, concerned)).mappings():
+        # The load balancer's own fault leaves undone what was asked of its children; those in order stay so.
+        undone = outcome.load_balancer_fault is not None and row["provisioning_status"] is not ProvisioningStatus.ACTIVE
+        faulty = undone or row["id"] in outcome.faults
+        found[row["id"]] = row, ProvisioningStatus.ERROR if faulty else ProvisioningStatus.ACTIVE
+    if found:
+        _write_statuses(tx, resource, found)
+        faults = {id_: outcome.faults[id_] for id_ in found if id_ in outcome.faults}
+        well = [id_ for id_, (_, status) in found.items() if status is ProvisioningStatus.ACTIVE]
+        events.explain(tx, lb_id, resource, faults, well)
+
+
+def _write_statuses(
+    tx: Transaction, resource: type[Provisioned], found: Mapping[str, tuple[sa.RowMapping, ProvisioningStatus]]
+) -> None:
+    update = (
+        sa.update(table(resource))
+        .where(table(resource).c.id == sa.bindparam("at"))
+        .values(provisioning_status=sa.bindparam("status"), operating_status=sa.bindparam("operating"))
+    )
+    tx.execute(
+        update,
+        [
+            {"at": id_, "status": status, "operating": _operating(resource, row, status)}
+            for id_, (row, status) in found.items()
+        ],
+    )
+
+
+def _operating(resource: type[Provisioned], row: sa.RowMapping, status: ProvisioningStatus) -> OperatingStatus:
+    """What is known before a heartbeat tells: what has just begun to serve is ONLINE, or has nobody to watch it."""
+    now: OperatingStatus = row["operating_status"]
+    if not row["admin_state_up"]:
+        return OperatingStatus.OFFLINE
+    begins = status is ProvisioningStatus.ACTIVE and row["provisioning_status"] is not ProvisioningStatus.ACTIVE
+    if not begins or now is not OperatingStatus.OFFLINE:
+        return now
+    if resource is not Member:
+        return OperatingStatus.ONLINE
+    return OperatingStatus.OFFLINE if row["monitored"] else OperatingStatus.NO_MONITOR

@@ -1,0 +1,185 @@
+"""Lists: filters, tags, sort, pages. Says nothing of links or of who may see what."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy.types import TypeEngine
+
+from hydria.base.errors import Invalid, invalid_field
+from hydria.model.field import Field, fields
+from hydria.store import resources
+from hydria.store.database import Transaction
+from hydria.store.relations import RELATIONS, refers, related
+from hydria.store.tables import Json, table, title
+from hydria.store.tags import has_tag
+
+__all__ = ["Page", "Query", "related", "select"]
+
+R = TypeVar("R", bound=Struct)
+Direction = Literal["asc", "desc"]
+
+_ALIASES = {"tenant_id": "project_id"}
+_OLDEST_FIRST: tuple[tuple[str, Direction], ...] = (("created_at", "asc"),)
+_Key = tuple[sa.ColumnElement[Any], bool]
+"""What to sort by, and whether descending."""
+
+
+@dataclass(frozen=True)
+class Query:
+    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Attribute or relation → values as in the URL. One of the values suffices; all names must match."""
+    sort: Sequence[tuple[str, Direction]] = ()
+    """By default created_at. The id always comes last."""
+    marker: str | None = None
+    """The id of the last row seen (with `page_reverse` the first)."""
+    limit: int | None = None
+    page_reverse: bool = False
+    project_id: str | None = None
+    """Only rows of this project exist for the caller. None: all."""
+    tags: Sequence[str] = ()
+    """Has all of these. (In each of the four a value may hold several, separated by commas.)"""
+    tags_any: Sequence[str] = ()
+    not_tags: Sequence[str] = ()
+    """Has not all of these."""
+    not_tags_any: Sequence[str] = ()
+    """Has none of these."""
+
+
+@dataclass(frozen=True)
+class Page(Generic[R]):
+    rows: tuple[R, ...]
+    more_before: bool
+    more_after: bool
+
+
+def select(tx: Transaction, resource: type[R], query: Query) -> Page[R]:
+    """One or, with a marker, two statements. Raises Invalid for an unknown attribute, value or marker."""
+    visible = _visible(resource, query)
+    keys = _sort_keys(resource, query)
+    if query.page_reverse:
+        keys = [(key, not descending) for key, descending in keys]
+    statement = resources.select(resource).where(*visible, *_conditions(resource, query))
+    if query.marker is not None:
+        statement = statement.where(_after(keys, _position(tx, resource, query.marker, visible, keys)))
+    statement = statement.order_by(*(key.desc() if descending else key for key, descending in keys))
+    if query.limit is not None:
+        statement = statement.limit(query.limit + 1)  # one more than shown tells whether there are more
+    rows = resources.from_rows(resource, tx.execute(statement))
+    more = query.limit is not None and len(rows) > query.limit
+    rows = rows[: query.limit] if more else rows
+    passed = query.marker is not None
+    if query.page_reverse:
+        return Page(tuple(reversed(rows)), more_before=more, more_after=passed)
+    return Page(tuple(rows), more_before=passed, more_after=more)
+
+
+def _visible(resource: type[Struct], query: Query) -> list[sa.ColumnElement[bool]]:
+    return [] if query.project_id is None else [table(resource).c.project_id == query.project_id]
+
+
+def _conditions(resource: type[Struct], query: Query) -> list[sa.ColumnElement[bool]]:
+    found = [_filter(resource, name, values) for name, values in query.filters.items()]
+    tags, not_tags = _tags(resource, query.tags), _tags(resource, query.not_tags)
+    tags_any, not_tags_any = _tags(resource, query.tags_any), _tags(resource, query.not_tags_any)
+    if tags_any:
+        found.append(sa.or_(*tags_any))
+    if not_tags:
+        found.append(sa.not_(sa.and_(*not_tags)))
+    if not_tags_any:
+        found.append(sa.not_(sa.or_(*not_tags_any)))
+    return [*found, *tags]
+
+
+def _tags(resource: type[Struct], values: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+    wanted = [tag for value in values for tag in value.split(",") if tag]
+    if wanted and "tags" not in table(resource).c:
+        raise _unknown("tags")
+    return [has_tag(table(resource).c.tags, tag) for tag in wanted]
+
+
+def _filter(resource: type[Struct], name: str, values: Sequence[str]) -> sa.ColumnElement[bool]:
+    name = _ALIASES.get(name, name)
+    if name in RELATIONS.get(resource, {}):
+        return refers(resource, name, values)
+    attribute = _attribute(resource, name)
+    column = table(resource).c[name]
+    return column.in_([_parse(attribute, column, value) for value in values])
+
+
+def _attribute(resource: type[Struct], name: str) -> Field:
+    """A public, plain attribute: what a list can be filtered and sorted by."""
+    for attribute in fields(resource):
+        if attribute.name == name and attribute.public and not isinstance(table(resource).c[name].type, Json):
+            return attribute
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> Invalid:
+    return Invalid(f"'{name}' is not a valid option for filters or sort keys.", field=name)
+
+
+def _parse(attribute: Field, column: sa.Column[Any], text: str) -> Any:
+    try:
+        return _PARSERS.get(type(column.type), str)(text)
+    except (ValueError, KeyError) as error:
+        raise invalid_field(attribute.name, text, "It cannot be filtered for.") from error
+
+
+_BOOLEANS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
+}
+_PARSERS: Mapping[type[TypeEngine[Any]], Callable[[str], Any]] = {
+    sa.Boolean: lambda text: _BOOLEANS[text.lower()],
+    sa.BigInteger: int,
+    sa.Float: float,
+    sa.DateTime: dt.datetime.fromisoformat,
+}
+_LEAST: Mapping[type[TypeEngine[Any]], Any] = {
+    sa.Boolean: False,
+    sa.BigInteger: 0,
+    sa.Float: 0.0,
+    sa.DateTime: dt.datetime.min,  # noqa: DTZ901 - dates are stored without zone
+}
+
+
+def _sort_keys(resource: type[Struct], query: Query) -> list[_Key]:
+    keys: list[_Key] = []
+    for name, direction in (*(query.sort or _OLDEST_FIRST), ("id", "asc")):
+        attribute = _attribute(resource, _ALIASES.get(name, name))
+        if direction not in ("asc", "desc"):
+            raise invalid_field("sort", direction, "The direction is asc or desc.")
+        column = table(resource).c[attribute.name]
+        if column.nullable:
+            # NULL compares with nothing, so a page could not begin after it: it is put last, as a value of its own.
+            keys.append((sa.case((column.is_(None), 1), else_=0), direction == "desc"))
+            least = _LEAST.get(type(column.type), "")
+            keys.append((sa.func.coalesce(column, sa.literal(least, column.type)), direction == "desc"))
+        else:
+            keys.append((column, direction == "desc"))
+    return keys
+
+
+def _position(
+    tx: Transaction, resource: type[Struct], marker: str, visible: Sequence[sa.ColumnElement[bool]], keys: list[_Key]
+) -> sa.Row[Any]:
+    columns = (key.label(f"key_{number}") for number, (key, _) in enumerate(keys))
+    row = tx.execute(sa.select(*columns).where(table(resource).c.id == marker, *visible)).first()
+    if row is None:
+        raise invalid_field("marker", marker, f"There is no such {title(resource)}.")
+    return row
+
+
+def _after(keys: list[_Key], position: sa.Row[Any]) -> sa.ColumnElement[bool]:
+    """Lexicographically behind: equal in the first keys, behind in the next one."""
+    behind: list[sa.ColumnElement[bool]] = []
+    equal: list[sa.ColumnElement[bool]] = []
+    for (key, descending), plain in zip(keys, position, strict=True):
+        value = sa.literal(plain, key.type)
+        behind.append(sa.and_(*equal, key < value if descending else key > value))
+        equal.append(key == value)
+    return sa.or_(*behind)
