@@ -62,7 +62,9 @@ class Amphorae:
 
     def ensure(self, graph: Graph) -> Running:
         """The one amphora of a SINGLE load balancer; a lost one is replaced. Raises Terminal when none can be had."""
-        usable = [row for row in graph.amphorae if row.status not in (AmphoraStatus.PENDING_DELETE, AmphoraStatus.ERROR)]
+        usable = [
+            row for row in graph.amphorae if row.status not in (AmphoraStatus.PENDING_DELETE, AmphoraStatus.ERROR)
+        ]
         usable.sort(key=lambda row: row.status is not AmphoraStatus.ALLOCATED)
         for row in graph.amphorae:
             if row not in usable[:1]:
@@ -95,7 +97,7 @@ class Amphorae:
         log.warning("amphora replaced", amphora_id=row.id, reason=lost)
         with self._database.write() as tx:
             reason = f"Amphora {row.id} is replaced: {lost}"
-            events.record(tx, graph.load_balancer.id, Amphora, row.id, "WARNING", reason)
+            events.record(tx, graph.load_balancer.id, Amphora, row.id, level="WARNING", reason=reason)
         self.dispose(row)
         return None
 
@@ -139,9 +141,7 @@ class Amphorae:
         with self._database.write() as tx:
             return resources.insert(tx, Amphora(id=str(uuid.uuid4()), loadbalancer_id=graph.load_balancer.id))
 
-    def _start(
-        self, graph: Graph, row: Amphora, base: Port | None = None, server: Server | None = None
-    ) -> Running:
+    def _start(self, graph: Graph, row: Amphora, base: Port | None = None, server: Server | None = None) -> Running:
         try:
             return self._started(graph, row, base, server)
         except (DidNotBoot, Terminal, RequestError) as error:
@@ -227,8 +227,10 @@ class Amphorae:
             if seen is None:
                 raise DidNotBoot(f"Server {server.id} disappeared while it was built.")
             server = seen
+        if server.status == "ERROR":
+            raise Terminal(f"No amphora could be started: {server.fault or f'server {server.id} is in ERROR.'}")
         if server.status != "ACTIVE":
-            raise Terminal(f"No amphora could be started: {server.fault or f'its server is {server.status}.'}")
+            raise DidNotBoot(f"Server {server.id} is {server.status} instead of ACTIVE.")
         return server
 
     def _await_agent(self, amphora_id: str, server_id: str, address: str) -> Info:
@@ -239,7 +241,9 @@ class Amphorae:
             except Retryable as error:
                 now = time.monotonic()
                 if now - started > self._config.boot_timeout:
-                    raise DidNotBoot(f"{error.message} Its boot took over {self._config.boot_timeout:.0f} s.") from error
+                    raise DidNotBoot(
+                        f"{error.message} Its boot took over {self._config.boot_timeout:.0f} s."
+                    ) from error
                 if now - looked > _SERVER_CHECK:
                     looked = now
                     server = self._cloud.server(server_id)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 from hydria.base.errors import HydriaError, Retryable
 from hydria.base.log import Logger
@@ -33,7 +34,7 @@ def remove_amphora(outside: Outside, amphora_id: str, compute_id: str | None = N
                 raise Retryable(f"Deleting server {server_id} of amphora {amphora_id}: it is still {server.status}.")
             outside.pause(_POLL)
     ports = cloud.find_ports(name=names.amphora_ports(amphora_id))
-    together([lambda id_=port.id: cloud.delete_port(id_) for port in ports])
+    together([partial(cloud.delete_port, port.id) for port in ports])
     return len(servers) + len(ports)
 
 
@@ -49,7 +50,8 @@ def remove_vip_port(outside: Outside, load_balancer_id: str, port_id: str | None
 
 class Sweeper:
     """A call of a process that was killed may take effect after its successor has cleaned up: so ids that are done
-    with are looked up once more. Only those: names say "octavia", and another Octavia's ports are not ours to judge."""
+    with are looked up once more. Only those: names say "octavia", and another Octavia's ports are not ours to judge.
+    """
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TypeVar
 
 from cachetools import TTLCache
@@ -38,12 +39,12 @@ class Lookups:
 
     def networks(self, ids: Iterable[str]) -> Mapping[str, Network]:
         wanted = sorted(set(ids))
-        return dict(zip(wanted, together([lambda id_=id_: self.network(id_) for id_ in wanted]), strict=True))
+        return dict(zip(wanted, together([partial(self.network, id_) for id_ in wanted]), strict=True))
 
     def subnets(self, ids: Iterable[str]) -> Mapping[str, Subnet]:
         """Those there are."""
         wanted = sorted(set(ids))
-        calls = [lambda id_=id_: self._remembered("subnet", id_, self._cloud.subnet) for id_ in wanted]
+        calls = [partial(self._remembered, "subnet", id_, self._cloud.subnet) for id_ in wanted]
         return {id_: subnet for id_, subnet in zip(wanted, together(calls), strict=True) if subnet is not None}
 
     def _remembered(self, kind: str, key: str, ask: Callable[[str], T | None]) -> T | None:

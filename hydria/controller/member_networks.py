@@ -16,6 +16,8 @@ Nic = tuple[str, VnicType]
 class Plan:
     nics: frozenset[Nic]
     """What has to be attached; the VIP's network is none of them."""
+    served: Mapping[str, tuple[str, ...]]
+    """Network id → members reached through it."""
     faults: Mapping[str, str]
     """Member id → why it cannot be served."""
 
@@ -45,7 +47,11 @@ def plan(members: Iterable[Member], situation: Situation) -> Plan:
         faults |= left_out
         if vnic_type is not None and network_id != situation.vip[0]:
             nics.add((network_id, vnic_type))
-    return Plan(frozenset(nics), faults)
+    served = {
+        network_id: tuple(member.id for member in users if member.id not in faults)
+        for network_id, users in by_network.items()
+    }
+    return Plan(frozenset(nics), served, faults)
 
 
 def _seniority(member: Member) -> tuple[str, str]:

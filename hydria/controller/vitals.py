@@ -1,5 +1,6 @@
 """When each amphora was last heard, and whether one that is silent may be replaced now. In memory: a slow database
-must not make amphorae look dead."""
+must not make amphorae look dead.
+"""
 
 import collections
 import threading
