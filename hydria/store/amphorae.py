@@ -28,6 +28,6 @@ def of_load_balancer(tx: Transaction, lb_id: str) -> tuple[Amphora, ...]:
 
 def heard(tx: Transaction, amphora_id: str, *, at: dt.datetime, sequence: int) -> bool:
     """Record the latest heartbeat. False: there is no such amphora, or a later heartbeat was there first."""
-    newer = sa.and_(_AMPHORA.id == amphora_id, _AMPHORA.heartbeat_sequence < sequence)
-    changed = sa.update(table(Amphora)).where(newer).values(last_heartbeat=at, heartbeat_sequence=sequence)
+    not_late = sa.and_(_AMPHORA.id == amphora_id, _AMPHORA.heartbeat_sequence <= sequence)
+    changed = sa.update(table(Amphora)).where(not_late).values(last_heartbeat=at, heartbeat_sequence=sequence)
     return tx.execute(changed).rowcount > 0

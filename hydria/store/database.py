@@ -66,6 +66,7 @@ class Database:
     def _transaction(self, engine: sa.Engine) -> Iterator[Transaction]:
         try:
             with engine.connect() as connection:
+                connection.begin()  # now, not with the first statement: the lock comes before any decision
                 yield Transaction(connection, self.clock)
         except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
             # The statement and its values are left out: they may hold what a tenant typed.

@@ -1,0 +1,113 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+from store_world import Clock, Filled, insert_filled, make_database
+
+from hydria.base.errors import Retryable
+from hydria.model.load_balancer import LoadBalancer
+from hydria.store import resources
+from hydria.store.database import Database, Transaction, head
+from hydria.store.load_balancers import touch
+from hydria.store.tables import METADATA
+
+
+def schema(database: Database) -> dict[str, str]:
+    wanted = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'"
+    with database.read() as tx:
+        return {name: _sorted_parts(text) for name, text in tx.execute(sa.text(wanted))}
+
+
+def _sorted_parts(text: str) -> str:
+    """Columns keep their order in a migration, constraints need not."""
+    return " ".join(sorted(part.strip().rstrip(",") for part in text.splitlines()))
+
+
+def test_migrations_make_what_the_structs_say(tmp_path: Path, clock: Clock):
+    migrated = make_database(tmp_path / "migrated.db", clock)
+    derived = Database(f"sqlite:///{tmp_path / 'derived.db'}")
+    with derived.write() as tx:
+        METADATA.create_all(tx.connection)
+    assert schema(migrated) == schema(derived)
+    assert "load_balancer" in schema(derived)
+    migrated.close()
+    derived.close()
+
+
+def test_migrating_again_is_cheap_and_changes_nothing(database: Database):
+    before = schema(database)
+    started = time.perf_counter()
+    database.migrate()
+    assert time.perf_counter() - started < 0.1
+    assert schema(database) == before
+
+
+def test_many_may_migrate_at_once(tmp_path: Path):
+    databases = [Database(f"sqlite:///{tmp_path / 'hydria.db'}") for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(Database.migrate, databases))
+    with databases[0].read() as tx:
+        assert tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == [head()]
+    for database in databases:
+        database.close()
+
+
+@pytest.mark.parametrize("dialect", [postgresql.dialect(), mysql.dialect()], ids=["postgresql", "mysql"])
+def test_tables_can_be_made_elsewhere(dialect: sa.Dialect):
+    for table in METADATA.sorted_tables:
+        assert table.name in str(CreateTable(table).compile(dialect=dialect))
+        for index in table.indexes:
+            assert str(index.name) in str(CreateIndex(index).compile(dialect=dialect))
+
+
+def test_a_failed_write_leaves_nothing(database: Database):
+    def fail(tx: Transaction) -> None:
+        resources.insert(tx, LoadBalancer(id="a"))
+        raise LookupError
+
+    with pytest.raises(LookupError), database.write() as tx:
+        fail(tx)
+    with database.read() as tx:
+        assert resources.find(tx, LoadBalancer) == ()
+
+
+def test_a_read_is_one_snapshot(database: Database):
+    with database.read() as before:
+        assert resources.find(before, LoadBalancer) == ()
+        with database.write() as tx:
+            resources.insert(tx, LoadBalancer(id="a"))
+        assert resources.find(before, LoadBalancer) == ()
+    with database.read() as after:
+        assert [row.id for row in resources.find(after, LoadBalancer)] == ["a"]
+
+
+def test_an_unusable_database_is_worth_another_try(tmp_path: Path):
+    database = Database(f"sqlite:///{tmp_path / 'missing' / 'hydria.db'}")
+    with pytest.raises(Retryable, match="unable to open"), database.read():
+        pass
+    database.close()
+
+
+def test_writers_of_all_threads_and_processes_take_turns(tmp_path: Path, clock: Clock):
+    databases = [make_database(tmp_path / "hydria.db", clock) for _ in range(2)]
+    names = insert_filled(databases[0], Filled())
+    start = threading.Barrier(8)
+
+    def write(number: int) -> list[int]:
+        start.wait()
+        generations = []
+        for _ in range(10):
+            with databases[number % 2].write() as tx:
+                generations.append(touch(tx, names.lb, strict=False))
+        return generations
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = sorted(generation for part in pool.map(write, range(8)) for generation in part)
+    assert seen == list(range(1, 81))
+    for database in databases:
+        database.close()
