@@ -1,9 +1,12 @@
 """A cloud in memory, a database in a file, and a controller between them whose process can be killed."""
 
 import itertools
+import shutil
+import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +43,13 @@ R = TypeVar("R", bound=Provisioned)
 _LEASE = 30.0
 
 
+class _Instant(threading.Event):
+    """The fakes need calls, not time: waiting between two looks at them is over at once."""
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - threading.Event's signature
+        return self.is_set()
+
+
 class World:
     """What the API would have written, and what a controller makes of it."""
 
@@ -47,7 +57,6 @@ class World:
         self.now = 1_700_000_000.0
         self._ids = itertools.count(1)
         self.database = Database(f"sqlite:///{directory}/hydria.db", clock=self._clock)
-        self.database.migrate()
         self.queue = Queue(self.database)
         self.cloud = FakeCloud()
         self.cloud.add_network("lb-mgmt-net", "198.18.0.0/20")
@@ -75,7 +84,7 @@ class World:
             lookups=Lookups(self.cloud),
             vitals=self.vitals,
             breaker=Breaker(clock=lambda: self.now),
-            stopping=threading.Event(),
+            stopping=_Instant(),
         )
         self.sweeper = Sweeper(self.outside)
         reconcile = LoadBalancers(self.outside, self.database, self.sweeper).reconcile
@@ -244,8 +253,30 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return ensure_ca(tmp_path_factory.mktemp("certificates"))
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("database") / "hydria.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.close()
+    return path
+
+
 @pytest.fixture
-def world(tmp_path: Path, authority: Authority) -> Iterator[World]:
-    world = World(tmp_path, authority)
-    yield world
-    world.database.close()
+def new_world(tmp_path: Path, authority: Authority, empty_database: Path) -> Iterator[Callable[[], World]]:
+    """A world of its own at each call."""
+    with ExitStack() as cleanup:
+
+        def make() -> World:
+            directory = Path(tempfile.mkdtemp(dir=tmp_path))
+            shutil.copy(empty_database, directory)
+            world = World(directory, authority)
+            cleanup.callback(world.database.close)
+            return world
+
+        yield make
+
+
+@pytest.fixture
+def world(new_world: Callable[[], World]) -> World:
+    return new_world()
