@@ -1,5 +1,6 @@
 """A migrated database whose clock the test turns."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,16 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "hydria.db"
+    make_database(path, Clock()).close()
+    return path
+
+
 @pytest.fixture
-def database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
+def database(tmp_path: Path, migrated: Path, clock: Clock) -> Iterator[Database]:
+    shutil.copy(migrated, tmp_path / "hydria.db")
     database = make_database(tmp_path / "hydria.db", clock)
     yield database
     database.close()

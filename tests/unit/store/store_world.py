@@ -1,8 +1,6 @@
 """What the store's tests put into a database, and the clock that they turn."""
 
-import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from hydria.model.listener import Listener
@@ -25,7 +23,7 @@ class Clock:
         self.now += seconds
 
 
-@dataclass
+@dataclass(frozen=True)
 class Filled:
     """One load balancer with one of each below it."""
 
@@ -34,7 +32,6 @@ class Filled:
     pool: str = "pool-1"
     members: tuple[str, ...] = ("member-1", "member-2")
     monitor: str = "monitor-1"
-    ports: Iterator[int] = field(default_factory=lambda: itertools.count(8000))
 
 
 def make_database(path: Path, clock: Clock) -> Database:
@@ -61,8 +58,8 @@ def insert_filled(database: Database, names: Filled) -> Filled:
                 )
             ],
             members=[
-                Member(id=id_, pool_id=names.pool, address="192.0.2.9", protocol_port=next(names.ports))
-                for id_ in names.members
+                Member(id=id_, pool_id=names.pool, address="192.0.2.9", protocol_port=port)
+                for port, id_ in enumerate(names.members, start=8000)
             ],
             health_monitors=[
                 HealthMonitor(id=names.monitor, pool_id=names.pool, type="TCP", delay=5, timeout=3, max_retries=2)
