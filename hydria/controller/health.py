@@ -26,6 +26,7 @@ _BUFFER = 4 * 1024 * 1024
 _REPEATS = 3
 """Heartbeats written after one that differs: statuses of what was PENDING then are told by the next ones."""
 _REFRESH_SECONDS = 30.0
+_STOP_POLL = 0.2
 
 log = Logger(__name__)
 
@@ -78,7 +79,11 @@ class Health:
             pending, self._pending = self._pending, {}
         news = [item for item in pending.values() if self._is_news(item[0])]
         for heartbeat, received_at in news:
-            write_health(self._database, heartbeat, received_at)
+            try:
+                write_health(self._database, heartbeat, received_at)
+            except HydriaError as error:
+                log.warning("heartbeat not written", amphora_id=heartbeat.amphora_id, reason=error)
+                self._written.pop(heartbeat.amphora_id, None)
         return len(news)
 
     def _is_news(self, heartbeat: Heartbeat) -> bool:
@@ -147,7 +152,7 @@ class Receiver:
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-            self._socket.settimeout(0.5)
+            self._socket.settimeout(_STOP_POLL)
             self._socket.bind((host, port))
         except OSError as error:
             self._socket.close()

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -28,6 +29,8 @@ from hydria.store.wake import WakeReceiver
 
 _WRITE_SECONDS = 0.5
 _SWEEP_SECONDS = 30.0
+_STOP_POLL = 0.2
+_STOP_SECONDS = 0.5
 
 log = Logger(__name__)
 
@@ -98,8 +101,9 @@ class Controller:
         """Within 3 s, whatever hangs: what does not end by then ends with the process."""
         self._stopping.set()
         self._loop.stop()
+        deadline = time.monotonic() + _STOP_SECONDS
         for thread in self._threads:
-            thread.join(0.1)
+            thread.join(max(0.0, deadline - time.monotonic()))
         self._receiver.close()
         if self._wake is not None:
             self._wake.close()
@@ -123,7 +127,7 @@ class Controller:
 
     def _listen(self, wake: WakeReceiver) -> None:
         while not self._stopping.is_set():
-            if wake.wait(0.5):
+            if wake.wait(_STOP_POLL):
                 self._loop.wake()
 
 
