@@ -1,0 +1,29 @@
+"""Everything that a reconcile touches besides the database, and what ends its waiting."""
+
+import threading
+from dataclasses import dataclass, field
+
+from hydria.base.config import Config
+from hydria.base.errors import Retryable
+from hydria.controller.lookups import Lookups
+from hydria.controller.vitals import Breaker, Vitals
+from hydria.drivers.amphora import AmphoraClient
+from hydria.drivers.certificates import Authority
+from hydria.drivers.cloud import Cloud
+
+
+@dataclass(frozen=True)
+class Outside:
+    config: Config
+    cloud: Cloud
+    client: AmphoraClient
+    authority: Authority
+    lookups: Lookups
+    vitals: Vitals
+    breaker: Breaker = field(default_factory=Breaker)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two looks at the world. Raises Retryable when the controller stops."""
+        if self.stopping.wait(seconds):
+            raise Retryable("The controller stops.", after=0)

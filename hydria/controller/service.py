@@ -1,0 +1,141 @@
+"""The controller's process: makes the parts, connects them, and ends them."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from hydria.base.config import Config
+from hydria.base.errors import HydriaError
+from hydria.base.log import Logger
+from hydria.controller.health import Health, Receiver
+from hydria.controller.leftovers import Sweeper
+from hydria.controller.load_balancer import LoadBalancers
+from hydria.controller.lookups import Lookups
+from hydria.controller.loop import Loop
+from hydria.controller.outside import Outside
+from hydria.controller.vitals import Vitals
+from hydria.drivers.amphora import AmphoraClient
+from hydria.drivers.amphora_client import HttpsAmphoraClient
+from hydria.drivers.certificates import Authority, ensure_ca
+from hydria.drivers.cloud import Cloud
+from hydria.drivers.openstack import OpenStackCloud
+from hydria.store.database import Database
+from hydria.store.queue import Queue
+from hydria.store.wake import WakeReceiver
+
+_WRITE_SECONDS = 0.5
+_SWEEP_SECONDS = 30.0
+_STOP_POLL = 0.2
+_STOP_SECONDS = 0.5
+
+log = Logger(__name__)
+
+
+def run(config: Config) -> None:
+    """Until SIGTERM or SIGINT. Raises HydriaError when it cannot start."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    with ExitStack() as cleanup:
+        authority = ensure_ca(Path(config.certificates.directory))
+        client = HttpsAmphoraClient(authority.client_context())
+        cleanup.callback(client.close)
+        controller = Controller(config, OpenStackCloud(config.identity), client, authority, stopping)
+        cleanup.callback(controller.stop)
+        controller.start()
+        stopping.wait()
+
+
+class Controller:
+    """All of it but for signals, so that tests run it with other drivers."""
+
+    def __init__(
+        self, config: Config, cloud: Cloud, client: AmphoraClient, authority: Authority, stopping: threading.Event
+    ) -> None:
+        options = config.controller
+        self._config = options
+        self._stopping = stopping
+        self._database = Database(config.database.url)
+        self._database.migrate()
+        queue = Queue(self._database)
+        vitals = Vitals(options.heartbeat_timeout)
+        self._lookups = Lookups(cloud)
+        outside = Outside(config, cloud, client, authority, self._lookups, vitals, stopping=stopping)
+        self._sweeper = Sweeper(outside)
+        self._loop = Loop(
+            self._database,
+            queue,
+            LoadBalancers(outside, self._database, self._sweeper).reconcile,
+            stopping=stopping,
+            workers=options.workers,
+            lease_seconds=options.lease_seconds,
+        )
+        self._health = Health(self._database, queue, vitals, key=authority.heartbeat_key, wake=self._loop.wake)
+        self._receiver = Receiver(options.heartbeat_bind_host, options.heartbeat_bind_port)
+        self._wake = WakeReceiver(options.wake_socket) if options.wake_socket is not None else None
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def heartbeat_port(self) -> int:
+        return self._receiver.port
+
+    def start(self) -> None:
+        options = self._config
+        self._loop.start()
+        self._thread("heartbeats", partial(self._receiver.receive, self._health.take, self._stopping))
+        self._every("health-writer", _WRITE_SECONDS, self._health.write)
+        self._every("health-check", options.heartbeat_interval, self._health.check)
+        self._every("resync", options.resync_seconds, partial(self._loop.resync, options.resync_seconds))
+        self._every("sweeper", _SWEEP_SECONDS, self._sweeper.sweep)
+        # What every amphora needs is asked for before the first one does.
+        self._thread("lookups", self._look_up)
+        if self._wake is not None:
+            self._thread("wake", partial(self._listen, self._wake))
+        log.info("controller started", workers=options.workers, heartbeats=self.heartbeat_port)
+
+    def stop(self) -> None:
+        """Within 3 s, whatever hangs: what does not end by then ends with the process."""
+        self._stopping.set()
+        self._loop.stop()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._receiver.close()
+        if self._wake is not None:
+            self._wake.close()
+        self._database.close()
+        log.info("controller stopped")
+
+    def _thread(self, name: str, action: Callable[[], object]) -> None:
+        thread = threading.Thread(target=action, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _every(self, name: str, seconds: float, action: Callable[[], object]) -> None:
+        self._thread(name, partial(_repeat, self._stopping, seconds, action))
+
+    def _look_up(self) -> None:
+        try:
+            self._lookups.network(self._config.management_network)
+            self._lookups.image(self._config.image_tag)
+        except HydriaError as error:
+            log.info("the cloud is not ready yet", reason=error)
+
+    def _listen(self, wake: WakeReceiver) -> None:
+        while not self._stopping.is_set():
+            if wake.wait(_STOP_POLL):
+                self._loop.wake()
+
+
+def _repeat(stopping: threading.Event, seconds: float, action: Callable[[], object]) -> None:
+    """Now and every so many seconds. One failure does not end it."""
+    while not stopping.is_set():
+        try:
+            action()
+        except Exception:  # an outermost loop: the next turn may go well
+            log.exception("will be tried again", seconds=seconds)
+        stopping.wait(seconds)

@@ -1,0 +1,118 @@
+"""The controller is killed at its n-th call of the cloud or an agent, n = 1, 2, ..., before the call takes effect or
+after. A fresh process then has to end where an undisturbed one does: same ports, servers, specs and statuses."""
+
+from collections.abc import Callable
+
+import pytest
+from conftest import World
+
+from hydria.model.load_balancer import LoadBalancer
+
+Story = Callable[[World], None]
+
+
+def _served(world: World) -> LoadBalancer:
+    """One that serves two members through two networks."""
+    lb = world.load_balancer(sriov=True)
+    world.listener(lb)
+    pool = world.pool(lb)
+    world.member(pool, "192.0.2.10", vnic_type="direct")
+    world.member(pool, "198.51.100.10", "other")
+    world.run()
+    return lb
+
+
+def create(world: World) -> None:
+    world.load_balancer(sriov=True)
+
+
+def create_a_graph(world: World) -> None:
+    lb = world.load_balancer(sriov=True)
+    world.listener(lb)
+    pool = world.pool(lb)
+    world.member(pool, "192.0.2.10", vnic_type="direct")
+    world.member(pool, "198.51.100.10", "other")
+
+
+def create_where_no_host_is_valid(world: World) -> None:
+    world.cloud.add_host("host1", public=0)
+    world.load_balancer(sriov=True)
+
+
+def create_where_nftables_is_missing(world: World) -> None:
+    world.amphorae.nftables = False
+    world.load_balancer(sriov=True)
+
+
+def add_a_member_on_a_new_network(world: World) -> None:
+    lb = world.load_balancer(sriov=True)
+    pool = world.pool(lb)
+    world.run()
+    world.member(pool, "192.0.2.10", vnic_type="direct")
+
+
+def add_a_member_whose_vf_is_refused(world: World) -> None:
+    world.cloud.add_host("host1", public=1, members=0)
+    add_a_member_on_a_new_network(world)
+
+
+def exchange_a_members_network(world: World) -> None:
+    lb = _served(world)
+    pool = world.graph(lb.id).pools[0]
+    for member in pool.members:
+        world.remove(lb.id, member)
+    world.member(pool.pool, "198.51.100.11", "other", vnic_type="direct")
+
+
+def delete(world: World) -> None:
+    world.delete(_served(world).id)
+
+
+def replace_a_dead_server(world: World) -> None:
+    _served(world)
+    (server,) = world.cloud.servers
+    world.cloud.kill_server(server.id)
+    world.loop.resync(0)
+
+
+def replace_without_a_valid_host(world: World) -> None:
+    _served(world)
+    (server,) = world.cloud.servers
+    world.cloud.kill_server(server.id)
+    world.cloud.hosts["host1"].vfs = {}
+    world.loop.resync(0)
+
+
+STORIES: list[Story] = [
+    create,
+    create_a_graph,
+    create_where_no_host_is_valid,
+    create_where_nftables_is_missing,
+    add_a_member_on_a_new_network,
+    add_a_member_whose_vf_is_refused,
+    exchange_a_members_network,
+    delete,
+    replace_a_dead_server,
+    replace_without_a_valid_host,
+]
+
+
+@pytest.mark.parametrize("effect", [False, True], ids=["before", "after it took effect"])
+@pytest.mark.parametrize("story", STORIES, ids=[story.__name__.replace("_", " ") for story in STORIES])
+def test_ends_as_if_nothing_had_happened(new_world: Callable[[], World], story: Story, effect: bool) -> None:
+    undisturbed = new_world()
+    story(undisturbed)
+    undisturbed.run()
+    expected = undisturbed.summary()
+    for call in range(1, 100):
+        world = new_world()
+        story(world)
+        world.cloud.interruptions.stop_at(call, effect=effect)
+        if not world.run_until_killed():
+            assert call > 3, "the story must have calls to be killed at"
+            return
+        killed_at = world.cloud.interruptions.calls[-1]
+        assert world.kill_and_restart()
+        world.run()
+        assert world.summary() == expected, f"killed at call {call}: {killed_at}"
+    pytest.fail("the story never ends")
