@@ -73,6 +73,9 @@ class Keystone:
             raise Unauthorized(UNAUTHORIZED)
         return caller
 
+    def close(self) -> None:
+        self._session.session.close()
+
     def _ask(self, token: str) -> Any:
         try:
             response = self._session.get(

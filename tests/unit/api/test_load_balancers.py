@@ -255,7 +255,8 @@ def test_stats_and_events(world):
     assert world.get(f"/listeners/{listener['id']}/stats") == zero
     assert world.get(f"/loadbalancers/{lb['id']}/events") == []
     with world.services.database.write() as tx:
-        events.record(tx, lb["id"], LoadBalancer, lb["id"], "ERROR", "No valid host was found. host1: no free VF.")
+        reason = "No valid host was found. host1: no free VF."
+        events.record(tx, lb["id"], LoadBalancer, lb["id"], level="ERROR", reason=reason)
     (event,) = world.get(f"/loadbalancers/{lb['id']}/events")
     assert (event["level"], event["reason"]) == ("ERROR", "No valid host was found. host1: no free VF.")
     for view in ("stats", "status", "events"):
