@@ -232,4 +232,9 @@ def _value_at(body: Any, path: str) -> Any:
 def public(resource: Struct) -> dict[str, Any]:
     """What an answer shows of a resource's own fields, as JSON types; relations are added by the API."""
     values = msgspec.to_builtins(resource)
-    return {field.name: values[field.name] for field in fields(type(resource)) if field.public}
+    return {name: values[name] for name in _public_names(type(resource))}
+
+
+@functools.cache
+def _public_names(resource: type[Struct]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(resource) if field.public)
