@@ -53,8 +53,8 @@ class World:
     services: Services
     cloud: FakeCloud
 
-    def call(self, method: str, path: str, body: object = None, *, token: str = "demo", **more: Any) -> Any:
-        headers = {"X-Auth-Token": token, **more.pop("headers", {})}
+    def call(self, method: str, path: str, body: object = None, *, who: str = "demo", **more: Any) -> Any:
+        headers = {"X-Auth-Token": who, **more.pop("headers", {})}
         return self.client.request(method, f"/v2.0/lbaas{path}", json=body, headers=headers, **more)
 
     def get(self, path: str, **more: Any) -> Any:
@@ -111,9 +111,9 @@ class World:
 
     def flavor(self, data: str = '{"sriov_vip": true, "allow_member_sriov": true}', **values: Any) -> Any:
         profile = {"name": "profile", "provider_name": "amphora", "flavor_data": data}
-        made = self.post("/flavorprofiles", {"flavorprofile": profile}, token="admin")
+        made = self.post("/flavorprofiles", {"flavorprofile": profile}, who="admin")
         body = {"name": f"flavor-of-{made['id']}", "flavor_profile_id": made["id"], **values}
-        return self.post("/flavors", {"flavor": body}, token="admin")
+        return self.post("/flavors", {"flavor": body}, who="admin")
 
     def settle(self) -> None:
         """What a controller writes when it has done everything."""
@@ -169,3 +169,23 @@ def a_world(directory: Path, empty_database: Path, policy: Policy, api: Api) -> 
         )
         client = undo.enter_context(TestClient(app.create(services), raise_server_exceptions=False))
         yield World(client, services, cloud)
+
+
+NOBODY = "4f7a2f6e-1111-4000-8000-000000000000"
+
+
+def refuse(world: World, there: Any, request: str, body: Any, fault: tuple[int, str], *, who: str = "demo") -> None:
+    """`@name` in request and body stands for the id that `there` has under that name."""
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {filled(key): filled(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [filled(item) for item in value]
+        return there.get(value[1:], value) if isinstance(value, str) and value.startswith("@") else value
+
+    before = world.rows()
+    method, path = request.split()
+    path = "/".join(filled(step) for step in path.split("/"))
+    world.refused(world.call(method, path, filled(body), who=who), *fault)
+    assert world.rows() == before

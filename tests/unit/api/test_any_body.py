@@ -1,14 +1,14 @@
 """Whatever JSON comes: an answer below 500, or 501 for what is not served; and the store stays sound."""
 
 import typing
+from typing import Any
 
 import pytest
-from api_world import a_world
+from api_world import World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from hydria.base.config import Api
 from hydria.model import field
 from hydria.model.flavor import Flavor, FlavorProfile
 from hydria.model.listener import Listener
@@ -16,9 +16,31 @@ from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
 
 HOSTILE = [
-    "", " ", "%", "fe80::1%eth0\n", "0.0.0.0", "::", "255.255.255.255", "10.0.0.0/8", "::/0", "\n", "é\u2028", "'; DROP", "true",
-    "00000000-0000-0000-0000-000000000000", "/", "/a\nb", "200-100", "HTTP", "TCP", "UDP", "SOURCE_IP", "{}", '{"sriov_vip": true}', "a" * 300,
-]  # fmt: skip
+    "",
+    " ",
+    "%",
+    "fe80::1%eth0\n",
+    "0.0.0.0",
+    "::",
+    "255.255.255.255",
+    "10.0.0.0/8",
+    "::/0",
+    "\n",
+    "é\u2028",
+    "'; DROP",
+    "true",
+    "00000000-0000-0000-0000-000000000000",
+    "/",
+    "/a\nb",
+    "200-100",
+    "HTTP",
+    "TCP",
+    "UDP",
+    "SOURCE_IP",
+    "{}",
+    '{"sriov_vip": true}',
+    "a" * 300,
+]
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -54,7 +76,7 @@ def likely(hint: typing.Any) -> st.SearchStrategy[typing.Any]:
 
 
 @st.composite
-def bodies(draw, root):
+def bodies(draw: Any, root: str):
     _, resource, extras = RESOURCES[root]
     given_fields = [
         entry for entry in field.fields(resource) if entry.name in field.create_form(resource).__struct_fields__
@@ -70,13 +92,12 @@ def bodies(draw, root):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory, empty_database, default_policy):
-    with a_world(tmp_path_factory.mktemp("any"), empty_database, default_policy, Api()) as made:
-        yield made
+def world(shared_world: World) -> World:
+    return shared_world
 
 
 @pytest.fixture(scope="module")
-def parents(world):
+def parents(world: World):
     lb = world.load_balancer()
     pool = world.pool(lb)
     flavor = world.flavor("{}")
@@ -97,7 +118,7 @@ QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(Heal
 @pytest.mark.parametrize("root", RESOURCES)
 @QUICK
 @given(data=st.data())
-def test_any_body_of_a_post_and_a_put(world, parents, root, data):
+def test_any_body_of_a_post_and_a_put(world: World, parents: Any, root: str, data: Any):
     body = data.draw(bodies(root))
     for name in body[root]:
         if name in parents and data.draw(st.integers(0, 3)) > 0:
@@ -105,22 +126,23 @@ def test_any_body_of_a_post_and_a_put(world, parents, root, data):
     if root == "member":
         body[root].pop("pool_id", None)
     path = RESOURCES[root][0].format(pool=parents["pool_id"])
-    answer = world.call("POST", path, body, token="admin")
+    answer = world.call("POST", path, body, who="admin")
     assert answer.status_code < 500 or answer.status_code == 501, (answer.text, body)
     updatable = {entry.name for entry in field.fields(RESOURCES[root][1]) if entry.access is field.Access.UPDATE}
     change = {root: {name: value for name, value in body[root].items() if name in updatable}}
-    answer = world.call("PUT", f"{path}/{parents['rows'][root]['id']}", change, token="admin")
+    answer = world.call("PUT", f"{path}/{parents['rows'][root]['id']}", change, who="admin")
     assert answer.status_code < 500 or answer.status_code == 501, (answer.text, change)
-    assert world.call("GET", path, token="admin").status_code == 200
+    assert world.call("GET", path, who="admin").status_code == 200
 
 
 @QUICK
 @given(body=JSON)
-def test_any_batch(world, parents, body):
+def test_any_batch(world: World, parents: Any, body: Any):
     answer = world.call("PUT", f"/pools/{parents['pool_id']}/members?additive_only=true", {"members": body})
     assert answer.status_code < 500, (answer.text, body)
 
 
+@pytest.mark.usefixtures("parents")
 @QUICK
 @given(
     name=st.sampled_from(
@@ -128,7 +150,7 @@ def test_any_batch(world, parents, body):
     ),
     value=st.sampled_from(HOSTILE) | st.text(max_size=10) | st.integers().map(str),
 )
-def test_any_query(world, parents, name, value):
+def test_any_query(world: World, name: str, value: Any):
     for path in ("/loadbalancers", "/listeners", "/healthmonitors", "/flavors"):
-        answer = world.call("GET", path, params={name: value}, token="admin")
+        answer = world.call("GET", path, params={name: value}, who="admin")
         assert answer.status_code < 500, (answer.text, path, name, value)

@@ -1,23 +1,21 @@
 """What is the same for every request: paths, headers, discovery, and the shape of errors."""
 
 import re
+from typing import Any
 
 import pytest
-
-from api_world import a_world
+from api_world import World
 
 from hydria.api import app, asgi, versions
-from hydria.base.config import Api
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory, empty_database, default_policy):
-    with a_world(tmp_path_factory.mktemp("frame"), empty_database, default_policy, Api()) as made:
-        yield made
+def world(shared_world: World) -> World:
+    return shared_world
 
 
 @pytest.fixture(scope="module")
-def pool(world):
+def pool(world: World):
     return world.pool(world.load_balancer())
 
 
@@ -37,7 +35,7 @@ def pool(world):
         ("/healthcheck", "/healthcheck"),
     ],
 )
-def test_normalize(path, normal):
+def test_normalize(path: str, normal: str):
     assert asgi.normalize(path) == normal
     assert asgi.normalize(normal) == normal
 
@@ -45,13 +43,13 @@ def test_normalize(path, normal):
 @pytest.mark.parametrize(
     "path", ["/v2/lbaas/pools", "/v2.0/lbaas/pools", "/v2/pools", "/v2.0/pools", "/v2/pools.json", "/v2/lbaas/pools/"]
 )
-def test_every_spelling_leads_to_the_same_place(world, pool, path):
+def test_every_spelling_leads_to_the_same_place(world: World, pool: Any, path: str):
     answer = world.client.get(path, headers={"X-Auth-Token": "demo"})
     assert [item["id"] for item in answer.json()["pools"]] == [pool["id"]]
 
 
 @pytest.mark.parametrize("path", ["/", "/v2", "/v2.0/"])
-def test_discovery_needs_no_token(world, path):
+def test_discovery_needs_no_token(world: World, path: str):
     listed = world.client.get(path).json()["versions"]
     assert [item["id"] for item in listed] == [f"v2.{number}" for number in range(31)]
     assert [item["status"] for item in listed] == ["SUPPORTED"] * 30 + ["CURRENT"]
@@ -64,7 +62,7 @@ def test_discovery_needs_no_token(world, path):
     assert len(versions.VERSIONS) == 31
 
 
-def test_healthcheck(world):
+def test_healthcheck(world: World):
     assert world.client.get("/healthcheck").status_code == 200
 
 
@@ -78,7 +76,7 @@ def test_healthcheck(world):
         pytest.param("POST", "/v2/octavia/amphorae", 405, id="amphorae are read"),
     ],
 )
-def test_where_nothing_is(world, method, path, status):
+def test_where_nothing_is(world: World, method: str, path: str, status: int):
     answer = world.client.request(method, path, headers={"X-Auth-Token": "demo"})
     world.refused(answer, status, "")
 
@@ -97,12 +95,12 @@ def test_where_nothing_is(world, method, path, status):
         pytest.param(b'{"listener": {"name": "a\\u0000b"}}', "U+0000", id="NUL"),
     ],
 )
-def test_a_body_that_is_none(world, body, text):
+def test_a_body_that_is_none(world: World, body: Any, text: str):
     answer = world.client.post("/v2/lbaas/listeners", content=body, headers={"X-Auth-Token": "demo"})
     world.refused(answer, 400, text)
 
 
-def test_a_body_too_large(world):
+def test_a_body_too_large(world: World):
     answer = world.client.post(
         "/v2/lbaas/listeners", content=b"x" * (app.MAX_BODY + 1), headers={"X-Auth-Token": "demo"}
     )
@@ -122,7 +120,7 @@ def test_a_body_too_large(world):
         ("application/xml", 406),
     ],
 )
-def test_accept(world, accept, status):
+def test_accept(world: World, accept: Any, status: int):
     headers = {"X-Auth-Token": "demo"} | ({} if accept is None else {"Accept": accept})
     request = world.client.build_request("GET", "/v2/lbaas/pools", headers=headers)
     if accept is None:
@@ -136,12 +134,12 @@ def test_accept(world, accept, status):
 
 
 @pytest.mark.parametrize("path", ["/", "/v2/lbaas/pools", "/v2/nothing"])
-def test_every_answer_has_a_request_id(world, path):
+def test_every_answer_has_a_request_id(world: World, path: str):
     ids = {world.client.get(path).headers["x-openstack-request-id"] for _ in range(2)}
     assert len(ids) == 2
     assert all(re.fullmatch(r"req-[0-9a-f-]{36}", id_) for id_ in ids)
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Auth-Token": "nobody's"}, {"X-Auth-Token": ""}])
-def test_without_a_token_nothing_is_shown(world, headers):
+def test_without_a_token_nothing_is_shown(world: World, headers: Any):
     world.refused(world.client.get("/v2/lbaas/pools", headers=headers), 401, "requires authentication")

@@ -2,15 +2,17 @@
 
 import json
 
+from api_world import World
 
-def test_the_guide_as_the_client_sends_it(world):
+
+def test_the_guide_as_the_client_sends_it(world: World):
     data = {"compute_flavor": "amphora-sriov-flavor", "sriov_vip": True, "allow_member_sriov": True}
     profile = {"name": "amphora-sriov-profile", "provider_name": "amphora", "flavor_data": json.dumps(data)}
-    made = world.post("/flavorprofiles", {"flavorprofile": profile}, token="admin")
+    made = world.post("/flavorprofiles", {"flavorprofile": profile}, who="admin")
     assert made == {**profile, "id": made["id"], "created_at": made["created_at"], "updated_at": None}
-    (found,) = world.get("/flavorprofiles?name=amphora-sriov-profile", token="admin")
+    (found,) = world.get("/flavorprofiles?name=amphora-sriov-profile", who="admin")
     flavor = {"name": "SRIOV", "flavor_profile_id": found["id"], "description": "VFs", "enabled": True}
-    world.post("/flavors", {"flavor": flavor}, token="admin")
+    world.post("/flavors", {"flavor": flavor}, who="admin")
 
     (flavor,) = world.get("/flavors?name=SRIOV")
     body = {"name": "lb1", "vip_subnet_id": world.public, "admin_state_up": True, "flavor_id": flavor["id"]}

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from hydria.base.errors import Retryable, Unauthorized
 PASSWORD = "s3cret"
 
 
-def token(project="demo", seconds=3600):
+def token(project: Any = "demo", seconds: int = 3600):
     expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
     return {
         "methods": ["password"],
@@ -29,7 +30,7 @@ def token(project="demo", seconds=3600):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.tokens = {"good": token(), "unscoped": token(project=None), "old": token(seconds=-1)}
         self.asked = []
@@ -40,10 +41,10 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any):
         pass
 
-    def answer(self, status, body, **headers):
+    def answer(self, status: int, body: Any, **headers: Any):
         content = json.dumps(body).encode()
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
@@ -83,18 +84,18 @@ def server():
 
 
 @pytest.fixture
-def keystone(server):
+def keystone(server: Server):
     made = keystone_at(server)
     yield made
     made.close()
 
 
-def keystone_at(server, **values):
+def keystone_at(server: Server, **values: Any):
     url = f"http://127.0.0.1:{server.server_address[1]}/identity/v3"
     return Keystone(Identity(**{"auth_url": url, "password": PASSWORD, **values}))
 
 
-def test_a_good_token_and_its_cache(server, keystone):
+def test_a_good_token_and_its_cache(server: Server, keystone: Keystone):
     for _ in range(3):
         demo = keystone.caller("good")
     assert (demo.user_id, demo.project_id, demo.roles) == ("u1", "demo", ("member", "reader"))
@@ -103,19 +104,19 @@ def test_a_good_token_and_its_cache(server, keystone):
 
 
 @pytest.mark.parametrize("text", [None, "", "bad", "old", "smörgås"])
-def test_a_token_that_is_no_good(keystone, text):
+def test_a_token_that_is_no_good(keystone: Keystone, text: str | None):
     for _ in range(2):
         with pytest.raises(Unauthorized, match="requires authentication"):
             keystone.caller(text)
 
 
-def test_our_own_token_is_renewed(server, keystone):
+def test_our_own_token_is_renewed(server: Server, keystone: Keystone):
     keystone.caller("good")
     server.own = "ours-2"
     assert keystone.caller("unscoped").user_id == "u1"
 
 
-def test_a_remembered_token_ends_with_its_own_time(server, keystone):
+def test_a_remembered_token_ends_with_its_own_time(server: Server, keystone: Keystone):
     server.tokens["brief"] = token(seconds=1)
     assert keystone.caller("brief").project_id == "demo"
     deadline = dt.datetime.fromisoformat(server.tokens["brief"]["expires_at"])
@@ -124,7 +125,7 @@ def test_a_remembered_token_ends_with_its_own_time(server, keystone):
         keystone.caller("brief")
 
 
-def test_a_broken_identity_is_no_verdict(server, keystone):
+def test_a_broken_identity_is_no_verdict(server: Server, keystone: Keystone):
     keystone.caller("good")
     server.broken = True
     assert keystone.caller("good").project_id == "demo"
@@ -139,7 +140,7 @@ def test_an_identity_that_is_not_there():
     made.close()
 
 
-def test_our_own_password_being_wrong_is_not_the_callers_fault(server):
+def test_our_own_password_being_wrong_is_not_the_callers_fault(server: Server):
     made = keystone_at(server, password="wrong")
     with pytest.raises(Retryable):
         made.caller("good")

@@ -1,20 +1,19 @@
 """Filters, sorting, pages, choice of fields, and who sees what."""
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
-from api_world import a_world
-
-from hydria.base.config import Api
+from api_world import World
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory, empty_database, default_policy):
-    with a_world(tmp_path_factory.mktemp("lists"), empty_database, default_policy, Api()) as made:
-        yield made
+def world(shared_world: World) -> World:
+    return shared_world
 
 
 @pytest.fixture(scope="module")
-def five(world):
+def five(world: World):
     return [
         world.load_balancer(name=name, tags=tags)
         for name, tags in (("b", ["x"]), ("a", ["x", "y"]), ("c", []), ("e", ["y"]), ("d", []))
@@ -22,15 +21,16 @@ def five(world):
 
 
 @pytest.fixture(scope="module")
-def another(world):
+def another(world: World):
     body = {"loadbalancer": {"name": "z", "vip_subnet_id": world.public}}
-    return world.post("/loadbalancers", body, token="other")
+    return world.post("/loadbalancers", body, who="other")
 
 
-def names(world, query, **more):
+def names(world: World, query: str, **more: Any):
     return "".join(item["name"] for item in world.get(f"/loadbalancers{query}", **more))
 
 
+@pytest.mark.usefixtures("five")
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -56,10 +56,11 @@ def names(world, query, **more):
         ("?tenant_id=demo&name=c", "c"),
     ],
 )
-def test_filters_and_order(world, five, query, expected):
+def test_filters_and_order(world: World, query: str, expected: str):
     assert names(world, query) == expected
 
 
+@pytest.mark.usefixtures("five")
 @pytest.mark.parametrize(
     ("query", "text"),
     [
@@ -73,12 +74,13 @@ def test_filters_and_order(world, five, query, expected):
         ("?marker=4f7a2f6e-0000-4000-8000-000000000000", "arker"),
     ],
 )
-def test_a_query_that_makes_no_sense(world, five, query, text):
+def test_a_query_that_makes_no_sense(world: World, query: str, text: str):
     world.refused(world.call("GET", f"/loadbalancers{query}"), 400, text)
 
 
-def test_pages_are_followed_to_the_end_and_back(world, five):
-    def page(url):
+@pytest.mark.usefixtures("five")
+def test_pages_are_followed_to_the_end_and_back(world: World):
+    def page(url: str) -> tuple[str, dict[str, str]]:
         answer = world.client.get(url, headers={"X-Auth-Token": "demo"}).json()
         links = {link["rel"]: link["href"] for link in answer.get("loadbalancers_links", ())}
         return "".join(item["name"] for item in answer["loadbalancers"]), links
@@ -93,18 +95,19 @@ def test_pages_are_followed_to_the_end_and_back(world, five):
     assert page(links["previous"])[0] == "ab"
 
 
-def test_fields(world, five):
+def test_fields(world: World, five: Any):
     assert world.get("/loadbalancers?fields=name&fields=id&limit=1") == [{"name": "b", "id": five[0]["id"]}]
     assert world.get(f"/loadbalancers/{five[0]['id']}?fields=name") == {"name": "b"}
 
 
-def test_children_are_found_by_their_parent(world, five):
+def test_children_are_found_by_their_parent(world: World, five: Any):
     first, second = five[:2]
     listener = world.listener(first)
     world.listener(second)
     assert [item["id"] for item in world.get(f"/listeners?loadbalancer_id={first['id']}")] == [listener["id"]]
 
 
+@pytest.mark.usefixtures("five", "another")
 @pytest.mark.parametrize(
     ("token", "query", "seen"),
     [
@@ -115,8 +118,8 @@ def test_children_are_found_by_their_parent(world, five):
         pytest.param("admin", "?project_id=other", "z", id="an admin asks for one"),
     ],
 )
-def test_lists_end_at_the_project(world, five, another, token, query, seen):
-    assert "".join(sorted(names(world, query, token=token))) == seen
+def test_lists_end_at_the_project(world: World, token: str, query: str, seen: str):
+    assert "".join(sorted(names(world, query, who=token))) == seen
 
 
 @pytest.mark.parametrize(
@@ -127,11 +130,12 @@ def test_lists_end_at_the_project(world, five, another, token, query, seen):
         pytest.param("unscoped", "", id="no project"),
     ],
 )
-def test_lists_refused(world, token, query):
-    world.refused(world.call("GET", f"/loadbalancers{query}", token=token), 403, "Policy does not allow")
+def test_lists_refused(world: World, token: str, query: str):
+    world.refused(world.call("GET", f"/loadbalancers{query}", who=token), 403, "Policy does not allow")
 
 
-def test_a_page_costs_the_same_number_of_statements_whatever_its_length(world, five):
+@pytest.mark.usefixtures("five")
+def test_a_page_costs_the_same_number_of_statements_whatever_its_length(world: World):
     counted = []
     engine = world.services.database._engine
     sa.event.listen(engine, "before_cursor_execute", lambda *arguments: counted.append(arguments[2]))

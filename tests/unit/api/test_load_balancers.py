@@ -1,7 +1,10 @@
 """VIPs in all their forms, graphs, and what a load balancer shows of itself."""
 
+from typing import Any
+
 import msgspec
 import pytest
+from api_world import World
 
 from hydria.drivers.cloud import FixedIp, PortRequest
 from hydria.model.heartbeat import ListenerStats
@@ -9,11 +12,11 @@ from hydria.model.load_balancer import LoadBalancer
 from hydria.store import events
 
 
-def network(world):
+def network(world: World):
     return world.cloud.network("public").id
 
 
-def a_port(world, *fixed_ips, project_id="demo", device_id=""):
+def a_port(world: World, *fixed_ips: Any, project_id: str = "demo", device_id: str = ""):
     request = PortRequest(
         network_id=network(world),
         name="mine",
@@ -24,21 +27,21 @@ def a_port(world, *fixed_ips, project_id="demo", device_id=""):
     return world.cloud.create_port(request)
 
 
-def vip(lb):
+def vip(lb: Any):
     return lb["vip_subnet_id"], lb["vip_address"]
 
 
-def test_network_only_prefers_ipv4(world):
+def test_network_only_prefers_ipv4(world: World):
     lb = world.load_balancer(vip_subnet_id=None, vip_network_id=network(world))
     assert vip(lb) == (world.public, "203.0.113.2")
 
 
-def test_network_and_address_choose_the_subnet(world):
+def test_network_and_address_choose_the_subnet(world: World):
     lb = world.load_balancer(vip_subnet_id=None, vip_network_id=network(world), vip_address="2001:DB8:1::0:77")
     assert vip(lb) == (world.public6, "2001:db8:1::77")
 
 
-def test_a_subnet_needs_an_address_for_the_vip_and_one_for_the_amphora(world):
+def test_a_subnet_needs_an_address_for_the_vip_and_one_for_the_amphora(world: World):
     tiny = world.cloud.add_network("tiny", "198.51.100.0/29", "2001:db8:7::/64")
     for _ in range(4):  # of five
         world.cloud.create_port(PortRequest(network_id=tiny.id, name="x"))
@@ -46,7 +49,7 @@ def test_a_subnet_needs_an_address_for_the_vip_and_one_for_the_amphora(world):
     assert lb["vip_address"].startswith("2001:db8:7::")
 
 
-def test_a_network_without_free_addresses(world):
+def test_a_network_without_free_addresses(world: World):
     tiny = world.cloud.add_network("tiny", "198.51.100.0/30")
     before = world.rows()
     body = {"loadbalancer": {"vip_network_id": tiny.id}}
@@ -54,7 +57,7 @@ def test_a_network_without_free_addresses(world):
     assert world.rows() == before
 
 
-def test_a_subnet_without_free_addresses_conflicts(world):
+def test_a_subnet_without_free_addresses_conflicts(world: World):
     tiny = world.cloud.add_network("tiny", "198.51.100.0/30")
     world.cloud.create_port(PortRequest(network_id=tiny.id, name="x"))
     before = world.rows()
@@ -63,13 +66,13 @@ def test_a_subnet_without_free_addresses_conflicts(world):
     assert world.rows() == before
 
 
-def test_port_security_must_be_on(world):
+def test_port_security_must_be_on(world: World):
     bare = world.cloud.add_network("bare", "198.51.100.0/24", port_security=False)
     body = {"loadbalancer": {"vip_subnet_id": bare.subnets[0]}}
     world.refused(world.call("POST", "/loadbalancers", body), 400, "Port security must be enabled on the VIP network")
 
 
-def test_dual_stack(world):
+def test_dual_stack(world: World):
     second = {"subnet_id": world.public6, "ip_address": "2001:db8:1::9"}
     lb = world.load_balancer(additional_vips=[second])
     assert lb["additional_vips"] == [{**second, "port_id": lb["vip_port_id"]}]
@@ -81,7 +84,7 @@ def test_dual_stack(world):
     ]
 
 
-def test_the_users_port_stays_the_users(world):
+def test_the_users_port_stays_the_users(world: World):
     port = a_port(world, (world.public, "203.0.113.50"))
     lb = world.load_balancer(vip_subnet_id=None, vip_port_id=port.id)
     assert (lb["vip_port_id"], *vip(lb)) == (port.id, world.public, "203.0.113.50")
@@ -92,7 +95,7 @@ def test_the_users_port_stays_the_users(world):
     assert not owned
 
 
-def test_a_port_of_several_addresses_needs_a_choice(world):
+def test_a_port_of_several_addresses_needs_a_choice(world: World):
     port = a_port(world, (world.public, "203.0.113.50"), (world.public6, "2001:db8:1::50"))
     body = {"loadbalancer": {"vip_port_id": port.id}}
     world.refused(world.call("POST", "/loadbalancers", body), 400, "2 fixed IPs to choose from")
@@ -100,7 +103,7 @@ def test_a_port_of_several_addresses_needs_a_choice(world):
     assert vip(lb) == (world.public6, "2001:db8:1::50")
 
 
-def test_a_port_of_several_addresses_can_carry_all_vips(world):
+def test_a_port_of_several_addresses_can_carry_all_vips(world: World):
     port = a_port(world, (world.public, "203.0.113.50"), (world.public6, "2001:db8:1::50"))
     lb = world.load_balancer(vip_port_id=port.id, additional_vips=[{"subnet_id": world.public6}])
     assert lb["additional_vips"] == [
@@ -108,14 +111,14 @@ def test_a_port_of_several_addresses_can_carry_all_vips(world):
     ]
 
 
-def test_anothers_port_does_not_exist(world):
+def test_anothers_port_does_not_exist(world: World):
     port = a_port(world, (world.public, "203.0.113.50"), project_id="other")
     body = {"loadbalancer": {"vip_port_id": port.id}}
     world.refused(world.call("POST", "/loadbalancers", body), 400, f"Port {port.id} not found.")
 
 
 @pytest.mark.parametrize(("data", "kind"), [('{"sriov_vip": true}', "direct"), ("{}", "normal"), (None, "normal")])
-def test_the_flavor_decides_about_the_vip(world, data, kind):
+def test_the_flavor_decides_about_the_vip(world: World, data: Any, kind: str):
     flavor_id = world.flavor(data)["id"] if data else None
     lb = world.load_balancer(flavor_id=flavor_id)
     assert (lb["vip_vnic_type"], lb["flavor_id"], lb["provider"]) == (kind, flavor_id, "amphora")
@@ -125,7 +128,7 @@ def test_the_flavor_decides_about_the_vip(world, data, kind):
 GROUP = "4f7a2f6e-2222-4000-8000-000000000000"
 
 
-def test_security_groups_and_vfs_exclude_each_other(world):
+def test_security_groups_and_vfs_exclude_each_other(world: World):
     world.cloud.existing.add(("security-groups", GROUP))
     flavor_id = world.flavor()["id"]
     before = world.rows()
@@ -139,7 +142,7 @@ def test_security_groups_and_vfs_exclude_each_other(world):
     assert world.put(path, {"loadbalancer": {"vip_sg_ids": []}})["vip_sg_ids"] == []
 
 
-def test_security_groups_and_allowed_cidrs_exclude_each_other(world):
+def test_security_groups_and_allowed_cidrs_exclude_each_other(world: World):
     world.cloud.existing.add(("security-groups", GROUP))
     lb = world.load_balancer()
     listener = world.listener(lb, allowed_cidrs=["10.0.0.0/8"])
@@ -151,9 +154,9 @@ def test_security_groups_and_allowed_cidrs_exclude_each_other(world):
     world.refused(world.call("PUT", f"/listeners/{listener['id']}", body), 400, "vip_sg_ids")
 
 
-def test_an_admin_creates_for_a_project(world):
+def test_an_admin_creates_for_a_project(world: World):
     body = {"loadbalancer": {"vip_subnet_id": world.public, "tenant_id": "demo"}}
-    lb = world.post("/loadbalancers", body, token="admin")
+    lb = world.post("/loadbalancers", body, who="admin")
     assert lb["project_id"] == lb["tenant_id"] == "demo"
     assert world.get(f"/loadbalancers/{lb['id']}")["id"] == lb["id"]
 
@@ -189,7 +192,7 @@ GRAPH = {
 }
 
 
-def test_a_whole_graph_at_once(world):
+def test_a_whole_graph_at_once(world: World):
     flavor = world.flavor()
     lb = world.load_balancer(flavor_id=flavor["id"], **GRAPH)
     web, raw = lb["listeners"]
@@ -207,7 +210,7 @@ def test_a_whole_graph_at_once(world):
     assert {item["provisioning_status"] for item in world.get("/pools")} == {"PENDING_CREATE"}
 
 
-def changed(path, value):
+def changed(path: str, value: Any):
     """GRAPH with one thing different."""
     graph = msgspec.json.decode(msgspec.json.encode(GRAPH))
     *way, last = path
@@ -239,7 +242,7 @@ def changed(path, value):
         pytest.param(("flavor_id",), None, 400, "SR-IOV member ports", id="VF member without flavor"),
     ],
 )
-def test_a_graph_is_checked_like_single_requests(world, path, value, status, text):
+def test_a_graph_is_checked_like_single_requests(world: World, path: str, value: Any, status: int, text: str):
     body = {"vip_subnet_id": world.public, **changed(path, value)}
     body.setdefault("flavor_id", world.flavor()["id"])
     before = world.rows()
@@ -247,10 +250,10 @@ def test_a_graph_is_checked_like_single_requests(world, path, value, status, tex
     assert world.rows() == before
 
 
-def test_stats_and_events(world):
+def test_stats_and_events(world: World):
     lb = world.load_balancer()
     listener = world.listener(lb)
-    zero = {name: 0 for name in ListenerStats.__struct_fields__}
+    zero = dict.fromkeys(ListenerStats.__struct_fields__, 0)
     assert world.get(f"/loadbalancers/{lb['id']}/stats") == zero
     assert world.get(f"/listeners/{listener['id']}/stats") == zero
     assert world.get(f"/loadbalancers/{lb['id']}/events") == []
@@ -260,29 +263,29 @@ def test_stats_and_events(world):
     (event,) = world.get(f"/loadbalancers/{lb['id']}/events")
     assert (event["level"], event["reason"]) == ("ERROR", "No valid host was found. host1: no free VF.")
     for view in ("stats", "status", "events"):
-        world.refused(world.call("GET", f"/loadbalancers/{lb['id']}/{view}", token="other"), 403, "Policy")
+        world.refused(world.call("GET", f"/loadbalancers/{lb['id']}/{view}", who="other"), 403, "Policy")
 
 
-def test_flavors_profiles_and_providers(world):
+def test_flavors_profiles_and_providers(world: World):
     flavor = world.flavor("{}")
     assert set(world.get(f"/flavors/{flavor['id']}")) >= {"id", "name", "description", "enabled", "flavor_profile_id"}
     changed_flavor = {"flavor": {"enabled": False, "description": "d"}}
-    assert world.put(f"/flavors/{flavor['id']}", changed_flavor, token="admin")["enabled"] is False
+    assert world.put(f"/flavors/{flavor['id']}", changed_flavor, who="admin")["enabled"] is False
     lb = world.load_balancer()
     with world.services.database.write() as tx:
         tx.connection.exec_driver_sql("UPDATE load_balancer SET flavor_id = ?", (flavor["id"],))
-    world.refused(world.call("DELETE", f"/flavors/{flavor['id']}", token="admin"), 409, "in use")
+    world.refused(world.call("DELETE", f"/flavors/{flavor['id']}", who="admin"), 409, "in use")
     world.delete(f"/loadbalancers/{lb['id']}")
     world.settle()
-    world.delete(f"/flavors/{flavor['id']}", token="admin")
-    world.delete(f"/flavorprofiles/{flavor['flavor_profile_id']}", token="admin")
+    world.delete(f"/flavors/{flavor['id']}", who="admin")
+    world.delete(f"/flavorprofiles/{flavor['flavor_profile_id']}", who="admin")
     assert [item["name"] for item in world.get("/providers")] == ["amphora", "octavia"]
     assert world.get("/providers?fields=name&name=octavia") == [{"name": "octavia"}]
-    capabilities = world.get("/providers/amphora/flavor_capabilities", token="admin")
+    capabilities = world.get("/providers/amphora/flavor_capabilities", who="admin")
     assert {"sriov_vip", "allow_member_sriov"} <= {item["name"] for item in capabilities}
 
 
-def test_amphorae_are_for_operators(world):
+def test_amphorae_are_for_operators(world: World):
     headers = {"X-Auth-Token": "admin"}
     assert world.client.get("/v2.0/octavia/amphorae", headers=headers).json() == {"amphorae": []}
     world.refused(world.client.get("/v2.0/octavia/amphorae/x", headers=headers), 404, "Amphora x not found.")

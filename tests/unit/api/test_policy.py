@@ -1,6 +1,8 @@
 """Who may do what, by default and with an operator's own rules."""
 
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from api_world import TOKENS, caller
@@ -35,23 +37,23 @@ PARTS = ("loadbalancer", "listener", "pool", "member", "healthmonitor", "l7polic
         pytest.param("demo", "demo", ("nothing",), ("get_all",), False, id="a rule that is none"),
     ],
 )
-def test_defaults(default_policy, token, project, kinds, verbs, allowed):
+def test_defaults(*, default_policy: Policy, token: str, project: Any, kinds: Any, verbs: Any, allowed: bool):
     decided = {default_policy.allows(TOKENS[token], f"{kind}:{verb}", project) for kind in kinds for verb in verbs}
     assert decided == {allowed}
 
 
-def test_telemetry_lists_members(default_policy):
+def test_telemetry_lists_members(default_policy: Policy):
     service = caller("service", "service")
     assert default_policy.allows(service, "member:get_all", "demo")
     assert not default_policy.allows(service, "pool:get_all", "demo")
 
 
-def test_a_refusal_has_the_known_text(default_policy):
+def test_a_refusal_has_the_known_text(default_policy: Policy):
     with pytest.raises(Forbidden, match=r"^Policy does not allow this request to be performed\.$"):
         default_policy.check(TOKENS["demo"], "loadbalancer:get_one", "other")
 
 
-def test_an_operators_file_of_octavia_works(tmp_path):
+def test_an_operators_file_of_octavia_works(tmp_path: Path):
     path = tmp_path / "policy.yaml"
     path.write_text(
         '"load-balancer:observer_and_owner": "role:load-balancer_observer and project_id:%(project_id)s"\n'
@@ -70,7 +72,7 @@ def test_every_rule_that_rules_name_exists():
     assert {word.strip(")").removeprefix("rule:") for word in named} <= set(DEFAULT_RULES)
 
 
-def test_a_decision_costs_less_than_100_microseconds(default_policy):
+def test_a_decision_costs_less_than_100_microseconds(default_policy: Policy):
     demo, number = TOKENS["demo"], 2000
     start = time.perf_counter()
     for _ in range(number):

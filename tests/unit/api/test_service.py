@@ -6,13 +6,15 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from hydria.base import process
-from hydria.base.config import Config, Database, Identity, dump
 from hydria.base.config import Api as ApiConfig
+from hydria.base.config import Config, Database, Identity, dump
 
 START = "import sys, pathlib; from hydria.api import service; from hydria.base.config import load; "
 START += "service.run(load(pathlib.Path(sys.argv[1])))"
@@ -25,7 +27,7 @@ def free_port():
 
 
 @pytest.fixture
-def api_process(tmp_path):
+def api_process(tmp_path: Path):
     port = free_port()
     config = Config(
         database=Database(url=f"sqlite:///{tmp_path}/hydria.db"),
@@ -41,7 +43,7 @@ def api_process(tmp_path):
     running.wait()
 
 
-def wait_until_open(port, running):
+def wait_until_open(port: int, running: Any):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and running.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -50,7 +52,7 @@ def wait_until_open(port, running):
     pytest.fail(f"port {port} did not open; exit status {running.poll()}")
 
 
-def test_serves_from_the_moment_its_port_is_open_until_it_is_told_to_stop(api_process):
+def test_serves_from_the_moment_its_port_is_open_until_it_is_told_to_stop(api_process: Any):
     running, port = api_process
     wait_until_open(port, running)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:

@@ -1,6 +1,9 @@
 """Accepted writes: what they store, merge, mark, and when they are refused for the state of things."""
 
+from typing import Any
+
 import pytest
+from api_world import World
 
 from hydria.base.config import Api
 from hydria.model.load_balancer import LoadBalancer
@@ -8,7 +11,7 @@ from hydria.store import resources
 
 
 @pytest.fixture
-def tree(world):
+def tree(world: World):
     lb = world.load_balancer(name="lb1")
     pool = world.pool(lb)
     return {
@@ -20,16 +23,16 @@ def tree(world):
     }
 
 
-def singular(collection):
+def singular(collection: str):
     return collection.rsplit("/", 1)[-1].removesuffix("s")
 
 
-def stored(world, lb):
+def stored(world: World, lb: Any):
     with world.services.database.read() as tx:
         return resources.get(tx, LoadBalancer, lb["id"])
 
 
-def dirty(world):
+def dirty(world: World):
     """Load balancer → seconds until it is due."""
     database = world.services.database
     with database.read() as tx:
@@ -37,7 +40,7 @@ def dirty(world):
     return {id_: due - database.clock() for id_, due in rows}
 
 
-def test_writes_are_merged_while_the_load_balancer_is_pending(world, tree):
+def test_writes_are_merged_while_the_load_balancer_is_pending(world: World, tree: Any):
     lb = stored(world, tree["loadbalancers"])
     assert (lb.generation, lb.provisioning_status) == (5, "PENDING_CREATE")
     world.settle()
@@ -49,11 +52,11 @@ def test_writes_are_merged_while_the_load_balancer_is_pending(world, tree):
     assert dirty(world)[lb.id] <= 0
 
 
-def lb_of(tree):
+def lb_of(tree: Any):
     return tree["loadbalancers"]
 
 
-def test_put_leaves_the_absent_alone_and_null_is_the_default(world, tree):
+def test_put_leaves_the_absent_alone_and_null_is_the_default(world: World, tree: Any):
     listener = tree["listeners"]
     path = f"/listeners/{listener['id']}"
     changed = world.put(
@@ -69,7 +72,7 @@ def test_put_leaves_the_absent_alone_and_null_is_the_default(world, tree):
     assert changed["protocol_port"] == 80
 
 
-def test_http_monitors_fall_back_to_their_defaults(world):
+def test_http_monitors_fall_back_to_their_defaults(world: World):
     pool = world.pool(world.load_balancer())
     monitor = world.monitor(pool, type="HTTP", url_path="/health", http_version=1.1, domain_name="example.org")
     shown = {"http_method": "GET", "url_path": "/health", "expected_codes": "200", "max_retries_down": 3}
@@ -79,7 +82,7 @@ def test_http_monitors_fall_back_to_their_defaults(world):
     assert changed["pools"] == [{"id": pool["id"]}]
 
 
-def test_what_is_deleted_shows_it_and_takes_no_more_writes(world, tree):
+def test_what_is_deleted_shows_it_and_takes_no_more_writes(world: World, tree: Any):
     world.settle()
     for collection, row in reversed(tree.items()):
         path = f"/{collection}/{row['id']}"
@@ -92,7 +95,7 @@ def test_what_is_deleted_shows_it_and_takes_no_more_writes(world, tree):
     world.refused(world.call("POST", "/listeners", body), 409, "is immutable and cannot be updated.")
 
 
-def test_a_deleted_pool_takes_its_members_and_leaves_its_listener(world, tree):
+def test_a_deleted_pool_takes_its_members_and_leaves_its_listener(world: World, tree: Any):
     world.settle()
     world.delete(f"/pools/{tree['pools']['id']}")
     listener = world.get(f"/listeners/{tree['listeners']['id']}")
@@ -107,7 +110,7 @@ def test_a_deleted_pool_takes_its_members_and_leaves_its_listener(world, tree):
     world.refused(world.call("PUT", f"/listeners/{listener['id']}", {"listener": body}), 404, "Pool")
 
 
-def test_what_is_being_deleted_is_out_of_the_way(world, tree):
+def test_what_is_being_deleted_is_out_of_the_way(world: World, tree: Any):
     world.delete(f"/listeners/{tree['listeners']['id']}")
     world.listener(lb_of(tree))
     pool = tree["pools"]
@@ -117,7 +120,7 @@ def test_what_is_being_deleted_is_out_of_the_way(world, tree):
     world.monitor(pool)
 
 
-def test_a_pool_becomes_the_default_of_its_listener(world):
+def test_a_pool_becomes_the_default_of_its_listener(world: World):
     lb = world.load_balancer()
     listener = world.listener(lb)
     pool = world.pool(lb, listener_id=listener["id"], loadbalancer_id=None)
@@ -125,7 +128,7 @@ def test_a_pool_becomes_the_default_of_its_listener(world):
     assert pool["listeners"] == [{"id": listener["id"]}]
 
 
-def test_a_pool_may_bring_members_and_a_monitor(world):
+def test_a_pool_may_bring_members_and_a_monitor(world: World):
     members = [{"address": f"192.0.2.{number}", "protocol_port": 80, "weight": number} for number in (1, 2)]
     monitor = {"type": "HTTP", "delay": 1, "timeout": 1, "max_retries": 1}
     pool = world.pool(world.load_balancer(), members=members, healthmonitor=monitor)
@@ -133,14 +136,14 @@ def test_a_pool_may_bring_members_and_a_monitor(world):
     assert world.get(f"/healthmonitors/{pool['healthmonitor_id']}")["url_path"] == "/"
 
 
-def test_children_belong_to_the_project_of_their_load_balancer(world):
+def test_children_belong_to_the_project_of_their_load_balancer(world: World):
     lb = world.load_balancer()
     body = {"loadbalancer_id": lb["id"], "protocol": "TCP", "protocol_port": 1, "project_id": "admin"}
-    listener = world.post("/listeners", {"listener": body}, token="admin")
+    listener = world.post("/listeners", {"listener": body}, who="admin")
     assert listener["project_id"] == listener["tenant_id"] == "demo"
 
 
-def test_cascade(world, tree):
+def test_cascade(world: World, tree: Any):
     world.settle()
     world.delete(f"/loadbalancers/{lb_of(tree)['id']}?cascade=true")
     for collection, row in tree.items():
@@ -154,7 +157,7 @@ class TestStrict:
     def api(self):
         return Api(strict_immutable=True)
 
-    def test_only_an_active_load_balancer_takes_writes(self, world):
+    def test_only_an_active_load_balancer_takes_writes(self, world: World):
         lb = world.load_balancer()
         body = {"listener": {"loadbalancer_id": lb["id"], "protocol": "TCP", "protocol_port": 9}}
         text = f"Load Balancer {lb['id']} is immutable and cannot be updated."

@@ -1,6 +1,7 @@
 """Rules between fields: each combination that the API documents, allowed and not."""
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -15,20 +16,20 @@ PROTOCOLS = ("TCP", "UDP", "SCTP", "HTTP", "HTTPS", "TERMINATED_HTTPS", "PROMETH
 LB = LoadBalancer(id="lb", vip_address="203.0.113.5")
 
 
-def listener(**values):
+def listener(**values: Any):
     return Listener(**{"id": "l1", "loadbalancer_id": "lb", "protocol": "HTTP", "protocol_port": 80, **values})
 
 
-def pool(**values):
+def pool(**values: Any):
     values = {"id": "p1", "loadbalancer_id": "lb", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", **values}
     return Pool(**values)
 
 
-def member(**values):
+def member(**values: Any):
     return Member(**{"id": "m1", "pool_id": "p1", "address": "192.0.2.10", "protocol_port": 80, **values})
 
 
-def monitor(**values):
+def monitor(**values: Any):
     values = {"id": "h1", "pool_id": "p1", "type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 2, **values}
     return HealthMonitor(**values)
 
@@ -45,7 +46,7 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_pairs_of_listener_and_pool(protocol):
+def test_pairs_of_listener_and_pool(protocol: str):
     for other in ("TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2", "UDP", "SCTP"):
         if other in PAIRS[protocol]:
             rules.check_pairing(listener(protocol=protocol), pool(protocol=other))
@@ -58,7 +59,7 @@ TYPES = ("HTTP", "HTTPS", "PING", "TCP", "TLS-HELLO", "UDP-CONNECT", "SCTP")
 
 
 @pytest.mark.parametrize("protocol", ["TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2", "UDP", "SCTP"])
-def test_pairs_of_pool_and_monitor(protocol):
+def test_pairs_of_pool_and_monitor(protocol: str):
     datagrams = protocol in ("UDP", "SCTP")
     fitting = {"UDP-CONNECT", "SCTP", "TCP", "HTTP"} if datagrams else {"HTTP", "HTTPS", "PING", "TCP", "TLS-HELLO"}
     for kind in TYPES:
@@ -73,7 +74,7 @@ def test_pairs_of_pool_and_monitor(protocol):
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.combinations_with_replacement(PROTOCOLS, 2)))
-def test_who_shares_a_port(first, second):
+def test_who_shares_a_port(first: str, second: str):
     same = rules.layer4(listener(protocol=first)) == rules.layer4(listener(protocol=second))
     datagrams = {"UDP", "SCTP"}
     assert same == (first == second or not ({first, second} & datagrams))
@@ -89,7 +90,7 @@ def test_a_listener_does_not_collide_with_itself():
     ("addresses", "families"),
     [((None,), set()), (("203.0.113.5",), {4}), (("2001:db8::1",), {6}), (("203.0.113.5", "2001:db8::1"), {4, 6})],
 )
-def test_vip_families(addresses, families):
+def test_vip_families(addresses: Any, families: Any):
     first, *more = addresses
     vips = [AdditionalVip(subnet_id="s", ip_address=address) for address in more]
     assert rules.vip_families(LoadBalancer(id="lb", vip_address=first, additional_vips=vips)) == families
@@ -107,7 +108,7 @@ def test_vip_families(addresses, families):
         ({"type": "SOURCE_IP", "persistence_granularity": "255.255.255.0"}, "TCP", False),
     ],
 )
-def test_session_persistence(persistence, protocol, fine):
+def test_session_persistence(persistence: Any, protocol: str, fine: bool):
     checked = pool(protocol=protocol, session_persistence=SessionPersistence(**persistence))
     if fine:
         rules.check_pool(checked)
@@ -120,7 +121,7 @@ def test_session_persistence(persistence, protocol, fine):
     ("allowed", "asked", "kind"),
     [(False, False, "normal"), (True, False, "normal"), (True, True, "direct"), (False, True, None)],
 )
-def test_who_gets_a_vf(allowed, asked, kind):
+def test_who_gets_a_vf(allowed: bool, asked: Any, kind: str):
     flavor = FlavorData(allow_member_sriov=allowed)
     if kind is None:
         with pytest.raises(Invalid, match=r"^The load balancer flavor does not allow SR-IOV member ports\.$"):
@@ -148,7 +149,7 @@ def test_http_defaults_fill_only_what_is_missing():
 @pytest.mark.parametrize(
     ("asked", "default", "chosen"), [(None, "SINGLE", "SINGLE"), ("SINGLE", "ACTIVE_STANDBY", "SINGLE")]
 )
-def test_topology(asked, default, chosen):
+def test_topology(asked: Any, default: Any, chosen: Any):
     assert rules.topology(FlavorData(loadbalancer_topology=asked), default) == chosen
 
 
