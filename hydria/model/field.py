@@ -42,6 +42,8 @@ class Check:
 
 
 def _ip(text: str) -> str:
+    if "%" in text:  # ipaddress accepts any text as a scope id; it would reach configuration files.
+        raise ValueError("An address with a scope id cannot be used.")
     return str(ipaddress.ip_address(text))
 
 
@@ -140,9 +142,16 @@ def _check_of(hint: Any) -> Callable[[Any], Any] | None:
 
 
 @functools.cache
-def create_form(resource: type[Struct]) -> type[Struct]:
-    """The struct that decodes a POST body: unknown fields refused, required ones demanded, the rest may be absent."""
-    given = [field for field in fields(resource) if field.access not in (Access.READ, Access.INTERNAL)]
+def create_form(resource: type[Struct], *, without: tuple[str, ...] = ()) -> type[Struct]:
+    """The struct that decodes a POST body: unknown fields refused, required ones demanded, the rest may be absent.
+
+    `without`: fields that the place of the body says already, as a member's pool_id; the body must not hold them.
+    """
+    given = [
+        field
+        for field in fields(resource)
+        if field.access not in (Access.READ, Access.INTERNAL) and field.name not in without
+    ]
     definition = [
         (field.name, field.type) if field.required else (field.name, field.type | None | UnsetType, UNSET)
         for field in given
@@ -176,7 +185,9 @@ def given(resource: type[Struct], form: Struct) -> dict[str, Any]:
         if value is UNSET:
             continue
         field = by_name[name]
-        if value is None and not field.required:
+        if value is None:
+            if field.required:
+                raise invalid_field(name, value, "Mandatory field missing.")
             value = field.default_value()
         if value is not None and field.check is not None:
             try:
@@ -221,4 +232,9 @@ def _value_at(body: Any, path: str) -> Any:
 def public(resource: Struct) -> dict[str, Any]:
     """What an answer shows of a resource's own fields, as JSON types; relations are added by the API."""
     values = msgspec.to_builtins(resource)
-    return {field.name: values[field.name] for field in fields(type(resource)) if field.public}
+    return {name: values[name] for name in _public_names(type(resource))}
+
+
+@functools.cache
+def _public_names(resource: type[Struct]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(resource) if field.public)

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from hydria.base.errors import Invalid, Unsupported, invalid_field
-from hydria.model.field import Text, Uuid
+from hydria.model.field import CREATE, Text, Uuid
 from hydria.model.load_balancer import Topology
 from hydria.model.resource import Resource
 
@@ -24,7 +24,7 @@ class Flavor(Resource, kw_only=True, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=255)]
     description: Text = ""
     enabled: bool = True
-    flavor_profile_id: Uuid
+    flavor_profile_id: Annotated[Uuid, CREATE]
 
 
 class FlavorData(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

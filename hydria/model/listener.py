@@ -18,7 +18,7 @@ class Listener(Provisioned, kw_only=True, frozen=True):
     protocol: Annotated[ListenerProtocol, CREATE]
     protocol_port: Annotated[Port, CREATE]
     default_pool_id: Uuid | None = None
-    connection_limit: Annotated[int, Meta(ge=-1)] = -1
+    connection_limit: Annotated[int, Meta(ge=-1, le=2**31 - 1)] = -1
     insert_headers: dict[Text, Text] = {}  # noqa: RUF012 - msgspec copies it
     timeout_client_data: Timeout = 50_000
     timeout_member_connect: Timeout = 5_000

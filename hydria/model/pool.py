@@ -14,12 +14,15 @@ Algorithm = Literal["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_
 MonitorType = Literal["HTTP", "HTTPS", "PING", "TCP", "TLS-HELLO", "UDP-CONNECT", "SCTP"]
 HttpMethod = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH"]
 
+Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""What a database's integer holds."""
+
 
 class SessionPersistence(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     type: Literal["SOURCE_IP", "HTTP_COOKIE", "APP_COOKIE"]
     cookie_name: Annotated[str, Meta(max_length=255, pattern=r"^[A-Za-z0-9!#$%&'*+\-.^_`|~]+\Z")] | None = None
     """Token characters of RFC 6265 only: it is written into the proxy's configuration."""
-    persistence_timeout: Annotated[int, Meta(ge=0)] | None = None
+    persistence_timeout: Seconds | None = None
     persistence_granularity: Ip | None = None
 
 
@@ -72,8 +75,8 @@ def _http_version(number: float) -> float:
 class HealthMonitor(Provisioned, kw_only=True, frozen=True):
     pool_id: Annotated[Uuid, CREATE]
     type: Annotated[MonitorType, CREATE]
-    delay: Annotated[int, Meta(ge=0)]
-    timeout: Annotated[int, Meta(ge=0)]
+    delay: Seconds
+    timeout: Seconds
     max_retries: Annotated[int, Meta(ge=1, le=10)]
     max_retries_down: Annotated[int, Meta(ge=1, le=10)] = 3
     http_method: HttpMethod | None = None

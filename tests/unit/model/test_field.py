@@ -35,6 +35,8 @@ def test_create_takes_defaults_and_normalizes():
         pytest.param({"address": "10.0.0.1", "id": "x"}, "id", "Unknown attribute", id="read-only"),
         pytest.param({"address": "10.0.0.1", "generation": 1}, "generation", "Unknown attribute", id="internal"),
         pytest.param({"address": "10.0.0.300"}, "address", "Value: '10.0.0.300'", id="no address"),
+        pytest.param({"address": "fe80::1%eth0"}, "address", "scope id", id="scope id"),
+        pytest.param({"address": None}, "address", "Expected", id="null where a value must be"),
         pytest.param({"address": "10.0.0.1", "weight": 257}, "weight", "Value: '257'", id="out of range"),
         pytest.param({"address": "10.0.0.1", "weight": "5"}, "weight", "got `str`", id="wrong type"),
         pytest.param({"address": "10.0.0.1", "name": "x" * 256}, "name", "length <= 255", id="too long"),
@@ -58,6 +60,23 @@ def test_create_refuses(body: dict[str, object], blamed: str, text: str):
 )
 def test_update(body: dict[str, object], changes: dict[str, object]):
     assert field.given(Thing, field.decode(field.update_form(Thing), body)) == changes
+
+
+class Chosen(Struct, kw_only=True, frozen=True):
+    algorithm: Text
+    name: Text = ""
+
+
+def test_a_required_value_cannot_be_taken_back():
+    with pytest.raises(Invalid, match="algorithm"):
+        field.given(Chosen, field.decode(field.update_form(Chosen), {"algorithm": None}))
+
+
+def test_what_the_place_says_the_body_must_not():
+    form = field.create_form(Thing, without=("address",))
+    assert field.given(Thing, field.decode(form, {"name": "n"})) == {"name": "n"}
+    with pytest.raises(Invalid, match=r"Unknown attribute.*address"):
+        field.decode(form, {"address": "10.0.0.1"})
 
 
 @pytest.mark.parametrize("name", ["address", "wish", "id", "generation"])

@@ -1,0 +1,131 @@
+"""The application: which path and method leads where. Nothing here knows what a resource is made of."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+from litestar import Litestar, Request, Response, Router
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import RawBody
+
+from hydria.api import faults, providers, versions
+from hydria.api.amphorae import Amphorae
+from hydria.api.asgi import ORIGINAL_PATH, Front
+from hydria.api.call import Answer, Call, Services
+from hydria.api.collection import Collection
+from hydria.api.flavors import FlavorProfiles, Flavors
+from hydria.api.health_monitors import HealthMonitors
+from hydria.api.listeners import Listeners
+from hydria.api.load_balancers import LoadBalancers
+from hydria.api.members import Members
+from hydria.api.pools import Pools
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+Action = Callable[[Call], Answer]
+JSON = "application/json"
+
+MAX_BODY = 4 * 1024 * 1024
+"""Bytes. A graph of some thousand members fits."""
+
+
+@dataclass(frozen=True)
+class Route:
+    method: Method
+    path: str
+    action: Action
+
+
+def _reading(path: str, collection: Collection[Any]) -> list[Route]:
+    return [Route("GET", path, collection.index), Route("GET", f"{path}/{{id:str}}", collection.show)]
+
+
+def _crud(path: str, collection: Any) -> list[Route]:
+    return [
+        *_reading(path, collection),
+        Route("POST", path, collection.create),
+        Route("PUT", f"{path}/{{id:str}}", collection.update),
+        Route("DELETE", f"{path}/{{id:str}}", collection.delete),
+    ]
+
+
+def routes() -> list[Route]:
+    """Everything below /v2 that needs a token, in one form; `asgi.normalize` knows the others."""
+    load_balancers, listeners, members = LoadBalancers(), Listeners(), Members()
+    lb, lbaas, pool_members = "/v2/lbaas/loadbalancers/{id:str}", "/v2/lbaas", "/v2/lbaas/pools/{pool_id:str}/members"
+    return [
+        *_crud(f"{lbaas}/loadbalancers", load_balancers),
+        Route("GET", f"{lb}/status", load_balancers.status),
+        Route("GET", f"{lb}/statuses", load_balancers.status),
+        Route("GET", f"{lb}/stats", load_balancers.stats),
+        Route("GET", f"{lb}/events", load_balancers.events),
+        *_crud(f"{lbaas}/listeners", listeners),
+        Route("GET", f"{lbaas}/listeners/{{id:str}}/stats", listeners.stats),
+        *_crud(f"{lbaas}/pools", Pools()),
+        *_crud(pool_members, members),
+        Route("PUT", pool_members, members.replace),
+        *_crud(f"{lbaas}/healthmonitors", HealthMonitors()),
+        *_crud(f"{lbaas}/flavors", Flavors()),
+        *_crud(f"{lbaas}/flavorprofiles", FlavorProfiles()),
+        Route("GET", f"{lbaas}/providers", providers.index),
+        Route("GET", f"{lbaas}/providers/{{provider:str}}/flavor_capabilities", providers.flavor_capabilities),
+        *_reading("/v2/octavia/amphorae", Amphorae()),
+    ]
+
+
+def create(services: Services) -> Front:
+    """The ASGI application."""
+    handlers = [_public("/", _discovery), _public("/v2", _discovery), _public("/healthcheck", _healthy)]
+    handlers += [_authenticated(route, services) for route in routes()]
+    return Front(
+        Litestar(
+            # In a router: what is added to an application one by one is wrapped anew for each method of its path.
+            [Router("/", route_handlers=handlers)],
+            exception_handlers={Exception: faults.answer},
+            request_max_body_size=MAX_BODY,
+            openapi_config=None,
+            logging_config=None,
+        )
+    )
+
+
+def _authenticated(route: Route, services: Services) -> HTTPRouteHandler:
+    def handle(request: Request[Any, Any, Any], body: RawBody) -> Response[bytes]:
+        caller = services.identity.caller(request.headers.get("x-auth-token"))
+        call = Call(
+            services=services,
+            caller=caller,
+            url=f"{str(request.base_url).rstrip('/')}{request.scope[ORIGINAL_PATH]}",  # type: ignore[literal-required]
+            path=request.path_params,
+            query=_query(request),
+            body=body,
+        )
+        answer = route.action(call)
+        content = b"" if answer.content is None else msgspec.json.encode(answer.content)
+        return Response(content, status_code=answer.status, media_type=JSON)
+
+    # The status is the answer's own; what the decorator says here only has to allow a body.
+    return HTTPRouteHandler(route.path, http_method=route.method, status_code=200, sync_to_thread=True)(handle)
+
+
+def _query(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name, value in request.query_params.multi_items():
+        found[name].append(value)
+    return found
+
+
+def _public(path: str, content: Callable[[Request[Any, Any, Any]], Any]) -> HTTPRouteHandler:
+    def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
+        return Response(msgspec.json.encode(content(request)), media_type=JSON)
+
+    return HTTPRouteHandler(path, http_method="GET", sync_to_thread=False)(handle)
+
+
+def _discovery(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    return versions.document(str(request.base_url))
+
+
+def _healthy(_request: Request[Any, Any, Any]) -> dict[str, str]:
+    return {"status": "OK"}

@@ -1,0 +1,155 @@
+"""The one path of every resource: list, show, update, delete. A resource's module says what is particular."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from hydria.api import below, query
+from hydria.api.call import Answer, Call
+from hydria.base.errors import not_found
+from hydria.model import field
+from hydria.model.amphora import Amphora
+from hydria.model.load_balancer import LoadBalancer
+from hydria.model.resource import Provisioned, Resource
+from hydria.model.status import ProvisioningStatus
+from hydria.store import load_balancers, resources
+from hydria.store import query as stored
+from hydria.store.database import Transaction
+
+R = TypeVar("R", bound=Resource | Amphora)
+P = TypeVar("P", bound=Provisioned)
+
+Relations = Mapping[str, list[str] | str | None]
+_DATES = ("created_at", "updated_at", "cert_expiration")
+_SECONDS = len("2026-01-31T23:59:59")
+
+
+class Collection(Generic[R]):
+    """What can be read. Subclasses add writing."""
+
+    resource: type[R]
+    singular: ClassVar[str]
+    plural: ClassVar[str]
+    title: ClassVar[str]
+    """As in "Listener 4f2a... not found."."""
+    rule: ClassVar[str]
+    """Its name in policy rules."""
+    parent: ClassVar[str | None] = None
+    """Field that holds the parent's id; answers show the parent as a relation instead."""
+    links: ClassVar[str]
+
+    def index(self, call: Call) -> Answer:
+        project_id = self._visible_project(call)
+        wanted = query.parse(
+            call.query,
+            project_id=project_id,
+            more=self.scope(call),
+            max_limit=call.services.config.api.pagination_max_limit,
+        )
+        with call.services.database.read() as tx:
+            page = stored.select(tx, self.resource, wanted)
+            shown = self.answers(tx, page.rows)
+        only = query.fields(call.query)
+        content = {self.plural: [query.restricted(item, only) for item in shown]}
+        if links := query.links(call, wanted, page):
+            content[self.links] = links
+        return Answer(content)
+
+    def show(self, call: Call) -> Answer:
+        with call.services.database.read() as tx:
+            row = self.load(tx, call)
+            call.authorize(f"{self.rule}:get_one", self.project_of(row, call))
+            (shown,) = self.answers(tx, (row,))
+        return Answer({self.singular: query.restricted(shown, query.fields(call.query))})
+
+    def load(self, tx: Transaction, call: Call) -> R:
+        """The row that the path names. Raises NotFound."""
+        return self.find(tx, call.path["id"])
+
+    def find(self, tx: Transaction, id_: str) -> R:
+        row = resources.get(tx, self.resource, id_)
+        if row is None:
+            raise not_found(self.title, id_)
+        return row
+
+    def project_of(self, row: R, call: Call) -> str | None:
+        """Whose it is; what belongs to nobody is judged as the caller's own."""
+        return row.project_id if isinstance(row, Provisioned) else call.caller.project_id
+
+    def scope(self, call: Call) -> Mapping[str, str]:  # noqa: ARG002 - for resources below another
+        """Filters that the path says."""
+        return {}
+
+    def answers(self, tx: Transaction, rows: Sequence[R]) -> list[dict[str, Any]]:
+        owned = bool(rows) and issubclass(self.resource, Provisioned)
+        relations = stored.related(tx, self.resource, [row.id for row in rows]) if owned else {}
+        return [self.answer(row, relations.get(row.id, {})) for row in rows]
+
+    def answer(self, row: R, relations: Relations) -> dict[str, Any]:
+        values = field.public(row)
+        if self.parent is not None:
+            del values[self.parent]
+        for name in _DATES:
+            if values.get(name):
+                values[name] = values[name][:_SECONDS]
+        if "project_id" in values:
+            values["tenant_id"] = values["project_id"]
+        for name, ids in relations.items():
+            values[name] = [{"id": id_} for id_ in ids] if isinstance(ids, list) else ids
+        return values
+
+    def _visible_project(self, call: Call) -> str | None:
+        """The project whose rows may be listed; None: all. Raises Forbidden."""
+        asked = next(iter(call.query.get("project_id") or call.query.get("tenant_id") or ()), None)
+        owned = issubclass(self.resource, Provisioned)
+        if owned and call.allows(f"{self.rule}:get_all-global", asked):
+            return asked
+        project_id = asked or call.caller.project_id
+        call.authorize(f"{self.rule}:get_all", project_id)
+        return project_id if owned else None
+
+
+class Part(Collection[P]):
+    """A resource below a load balancer: a write to it is a write to the load balancer."""
+
+    def create(self, call: Call) -> Answer:
+        raise NotImplementedError
+
+    def update(self, call: Call) -> Answer:
+        form = field.decode(field.update_form(self.resource), call.form(self.singular))
+        changes = field.given(self.resource, form)
+        with call.services.database.write() as tx:
+            old = self.load(tx, call)
+            call.authorize(f"{self.rule}:put", old.project_id)
+            new = self.changed(call, tx, old, msgspec.structs.replace(old, **changes))
+            generation = self.touch(call, tx, old)
+            resources.update(tx, self.resource, old.id, **differences(old, new))
+            load_balancers.mark_pending(tx, self.resource, old.id, ProvisioningStatus.PENDING_UPDATE, generation)
+            (shown,) = self.answers(tx, (self.find(tx, old.id),))
+        call.services.wake.send()
+        return Answer({self.singular: shown})
+
+    def delete(self, call: Call) -> Answer:
+        with call.services.database.write() as tx:
+            row = self.load(tx, call)
+            call.authorize(f"{self.rule}:delete", row.project_id)
+            generation = self.touch(call, tx, row)
+            load_balancers.mark_pending(tx, self.resource, row.id, ProvisioningStatus.PENDING_DELETE, generation)
+        call.services.wake.send()
+        return Answer(status=204)
+
+    def changed(self, call: Call, tx: Transaction, old: P, new: P) -> P:  # noqa: ARG002 - what most have nothing against
+        """The new row, or a refusal."""
+        return new
+
+    def load_balancer_of(self, tx: Transaction, row: P) -> LoadBalancer:
+        raise NotImplementedError
+
+    def touch(self, call: Call, tx: Transaction, row: P) -> int:
+        below.check_stays(row, self.title)
+        return below.touch(tx, call, self.load_balancer_of(tx, row))
+
+
+def differences(old: Provisioned, new: Provisioned) -> dict[str, Any]:
+    return {name: getattr(new, name) for name in old.__struct_fields__ if getattr(new, name) != getattr(old, name)}

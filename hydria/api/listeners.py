@@ -1,0 +1,40 @@
+"""Listeners."""
+
+from hydria.api import below, forms
+from hydria.api.call import Answer, Call
+from hydria.api.collection import Part
+from hydria.model.listener import Listener
+from hydria.model.load_balancer import LoadBalancer
+from hydria.store import health
+from hydria.store.database import Transaction
+
+
+class Listeners(Part[Listener]):
+    resource = Listener
+    singular, plural, links = "listener", "listeners", "listeners_links"
+    title, rule, parent = "Listener", "listener", "loadbalancer_id"
+
+    def create(self, call: Call) -> Answer:
+        form = forms.listener(call.form(self.singular))
+        with call.services.database.write() as tx:
+            parent = below.load_balancer(tx, form.values["loadbalancer_id"])
+            call.authorize("listener:post", parent.project_id)
+            draft = below.draft(tx, call, parent)
+            listener = draft.add_listener(form)
+            draft.write(tx, below.touch(tx, call, parent))
+            (shown,) = self.answers(tx, (self.find(tx, listener.id),))
+        call.services.wake.send()
+        return Answer({self.singular: shown}, 201)
+
+    def changed(self, call: Call, tx: Transaction, old: Listener, new: Listener) -> Listener:
+        below.draft(tx, call, self.load_balancer_of(tx, old)).check_listener(new)
+        return new
+
+    def load_balancer_of(self, tx: Transaction, row: Listener) -> LoadBalancer:
+        return below.load_balancer(tx, row.loadbalancer_id)
+
+    def stats(self, call: Call) -> Answer:
+        with call.services.database.read() as tx:
+            listener = self.load(tx, call)
+            call.authorize("listener:get_stats", listener.project_id)
+            return Answer({"stats": health.listener_stats(tx, [listener.id])})

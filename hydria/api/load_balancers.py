@@ -1,0 +1,196 @@
+"""Load balancers: the whole tree in one POST, status tree, counters, events."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hydria.api import creation, forms, vips
+from hydria.api.call import Answer, Call
+from hydria.api.collection import Collection, differences
+from hydria.api.draft import Draft, build, check_subnets
+from hydria.api.health_monitors import HealthMonitors
+from hydria.api.listeners import Listeners
+from hydria.api.members import Members
+from hydria.api.pools import Pools
+from hydria.base.errors import Invalid, not_found
+from hydria.model import field, rules
+from hydria.model.flavor import Flavor, FlavorData, FlavorProfile, check_provider, parse_flavor_data
+from hydria.model.graph import Graph, PoolNode
+from hydria.model.listener import Listener
+from hydria.model.load_balancer import LoadBalancer
+from hydria.model.resource import Provisioned
+from hydria.store import events, graph, health, load_balancers, resources
+from hydria.store.database import Transaction
+
+_EXISTING: Mapping[str, tuple[str, str]] = {
+    "vip_qos_policy_id": ("qos-policies", "QoS policy"),
+    "vip_sg_ids": ("security-groups", "Security group"),
+}
+
+
+class LoadBalancers(Collection[LoadBalancer]):
+    resource = LoadBalancer
+    singular, plural, links = "loadbalancer", "loadbalancers", "loadbalancers_links"
+    title, rule = "Load Balancer", "loadbalancer"
+
+    def create(self, call: Call) -> Answer:
+        form = forms.load_balancer(call.form(self.singular))
+        values = {**form.values, "project_id": form.values.get("project_id") or call.caller.project_id}
+        if not values["project_id"]:
+            raise Invalid("Missing project ID in request where one is required.", field="project_id")
+        self._authorize(call, "post", values["project_id"], values)
+        provider, flavor = _flavor(call, values)
+        topology = rules.topology(flavor, call.services.config.controller.loadbalancer_topology)
+        cloud = call.services.cloud
+        _check_existing(call, values)
+        check_subnets(call.services.cloud, [m for pool in _pools(form) for m in pool.members])
+        chosen = vips.plan(cloud, values, topology=topology, projects=(values["project_id"], call.caller.project_id))
+        vnic_type = rules.vip_vnic_type(flavor)
+        ours = {"provider": provider, "topology": topology, "vip_vnic_type": vnic_type, "generation": 1}
+        owned = {"vip_port_owned": chosen.port is None, "vip_network_id": chosen.network_id}
+        load_balancer = build(LoadBalancer, {**values, **ours, **owned})
+        draft = Draft(call.services.config.api, load_balancer, flavor, chosen.families)
+        draft.add_graph(form)
+        rules.check_load_balancer(load_balancer, draft.new_listeners)
+        stored = creation.create(call, draft, chosen)
+        with call.services.database.read() as tx:
+            (shown,) = self.answers(tx, (stored,))
+            shown |= _whole(tx, draft)
+        return Answer({self.singular: shown}, 201)
+
+    def update(self, call: Call) -> Answer:
+        form = field.decode(field.update_form(LoadBalancer), call.form(self.singular))
+        changes = field.given(LoadBalancer, form)
+        with call.services.database.read() as tx:
+            self._authorize(call, "put", self.load(tx, call).project_id, changes)
+        _check_existing(call, changes)
+        with call.services.database.write() as tx:
+            old = self.load(tx, call)
+            new = msgspec.structs.replace(old, **changes)
+            rules.check_load_balancer(new, resources.find(tx, Listener, loadbalancer_id=old.id))
+            strict = call.services.config.api.strict_immutable
+            load_balancers.touch(tx, old.id, strict=strict, itself=True)
+            if changed := differences(old, new):
+                resources.update(tx, LoadBalancer, old.id, **changed)
+            (shown,) = self.answers(tx, (self.find(tx, old.id),))
+        call.services.wake.send()
+        return Answer({self.singular: shown})
+
+    def delete(self, call: Call) -> Answer:
+        with call.services.database.write() as tx:
+            row = self.load(tx, call)
+            call.authorize("loadbalancer:delete", row.project_id)
+            strict = call.services.config.api.strict_immutable
+            load_balancers.delete_load_balancer(tx, row.id, cascade=call.flag("cascade"), strict=strict)
+        call.services.wake.send()
+        return Answer(status=204)
+
+    def status(self, call: Call) -> Answer:
+        with call.services.database.read() as tx:
+            call.authorize("loadbalancer:get_status", self.load(tx, call).project_id)
+            whole = graph.load_graph(tx, call.path["id"])
+        if whole is None:
+            raise not_found(self.title, call.path["id"])
+        return Answer({"statuses": {"loadbalancer": _tree(whole)}})
+
+    def stats(self, call: Call) -> Answer:
+        with call.services.database.read() as tx:
+            row = self.load(tx, call)
+            call.authorize("loadbalancer:get_stats", row.project_id)
+            return Answer({"stats": health.load_balancer_stats(tx, row.id)})
+
+    def events(self, call: Call) -> Answer:
+        """Ours: the reasons of its errors, the newest first. Octavia has no such call."""
+        with call.services.database.read() as tx:
+            row = self.load(tx, call)
+            call.authorize("loadbalancer:get_status", row.project_id)
+            return Answer({"events": events.list_events(tx, row.id)})
+
+    def _authorize(self, call: Call, verb: str, project_id: str, values: Mapping[str, Any]) -> None:
+        call.authorize(f"loadbalancer:{verb}", project_id)
+        if "vip_sg_ids" in values:
+            call.authorize(f"loadbalancer:{verb}:vip_sg_ids", project_id)
+
+
+def _flavor(call: Call, values: Mapping[str, Any]) -> tuple[str, FlavorData]:
+    """The provider's name and what the flavor says. Raises Invalid."""
+    asked = values.get("provider")
+    if asked is not None:
+        check_provider(asked)
+    if values.get("flavor_id") is None:
+        return asked or call.services.config.api.default_provider_driver, FlavorData()
+    with call.services.database.read() as tx:
+        flavor = resources.get(tx, Flavor, values["flavor_id"])
+        profile = resources.get(tx, FlavorProfile, flavor.flavor_profile_id) if flavor else None
+    if flavor is None or profile is None:
+        raise Invalid(f"Flavor {values['flavor_id']} not found.", field="flavor_id")
+    if not flavor.enabled:
+        raise Invalid(f"The selected flavor is not allowed in this deployment: {flavor.id}", field="flavor_id")
+    if asked not in (None, profile.provider_name):
+        raise Invalid(f"Flavor {flavor.id} is not supported by provider '{asked}'.", field="provider")
+    return profile.provider_name, parse_flavor_data(profile.flavor_data)
+
+
+def _check_existing(call: Call, values: Mapping[str, Any]) -> None:
+    """What the request names in the cloud is there. Raises Invalid."""
+    for name, (kind, title) in _EXISTING.items():
+        named = values.get(name) or ()
+        for id_ in (named,) if isinstance(named, str) else named:
+            if not call.services.cloud.exists(kind, id_):  # type: ignore[arg-type] # the table's two kinds
+                raise Invalid(f"{title} {id_} not found.", field=name)
+
+
+def _pools(form: forms.LoadBalancerForm) -> list[forms.PoolForm]:
+    inline = [item.default_pool for item in form.listeners]
+    return [*form.pools, *(pool for pool in inline if isinstance(pool, forms.PoolForm))]
+
+
+def _whole(tx: Transaction, draft: Draft) -> dict[str, Any]:
+    """What only the answer to a POST has: everything below in full."""
+    pools = {item["id"]: item for item in Pools().answers(tx, draft.new_pools)}
+    for item in pools.values():
+        item |= {"members": [], "healthmonitor": None}
+    for member, shown in zip(draft.new_members, Members().answers(tx, draft.new_members), strict=True):
+        pools[member.pool_id]["members"].append(shown)
+    monitors = HealthMonitors().answers(tx, draft.new_health_monitors)
+    for monitor, shown in zip(draft.new_health_monitors, monitors, strict=True):
+        pools[monitor.pool_id]["healthmonitor"] = shown
+    listeners = Listeners().answers(tx, draft.new_listeners)
+    for item in listeners:
+        item["default_pool"] = pools.get(item["default_pool_id"])
+    return {"listeners": listeners, "pools": list(pools.values())}
+
+
+def _tree(whole: Graph) -> dict[str, Any]:
+    nodes = {node.pool.id: node for node in whole.pools}
+    listeners = [
+        {
+            **_statuses(listener),
+            "pools": [_pool_tree(nodes[listener.default_pool_id])] if listener.default_pool_id in nodes else [],
+        }
+        for listener in whole.listeners
+    ]
+    return {**_statuses(whole.load_balancer), "listeners": listeners}
+
+
+def _pool_tree(node: PoolNode) -> dict[str, Any]:
+    monitor = node.health_monitor
+    members = [
+        {**_statuses(member), "address": member.address, "protocol_port": member.protocol_port}
+        for member in node.members
+    ]
+    return {
+        **_statuses(node.pool),
+        "health_monitor": {**_statuses(monitor), "type": monitor.type} if monitor else None,
+        "members": members,
+    }
+
+
+def _statuses(row: Provisioned) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "operating_status": row.operating_status,
+        "provisioning_status": row.provisioning_status,
+    }

@@ -1,0 +1,99 @@
+"""Query strings of lists: filters, sorting, pages and the choice of fields. What they mean to rows is the store's."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from hydria.api.call import Call
+from hydria.base.errors import Invalid, invalid_field
+from hydria.store.query import Page, Query
+
+Parameters = Mapping[str, Sequence[str]]
+_TAGS = {"tags": "tags", "tags-any": "tags_any", "not-tags": "not_tags", "not-tags-any": "not_tags_any"}
+_NOT_FILTERS = frozenset(
+    ("fields", "limit", "marker", "sort", "sort_key", "sort_dir", "page_reverse", "project_id", "tenant_id", *_TAGS)
+)
+
+
+def parse(parameters: Parameters, *, project_id: str | None, more: Mapping[str, str], max_limit: int) -> Query:
+    """`more`: filters that the path says. Raises Invalid."""
+    filters = {name: tuple(values) for name, values in parameters.items() if name not in _NOT_FILTERS}
+    filters |= {name: (value,) for name, value in more.items()}
+    tags = {ours: tuple(parameters[theirs]) for theirs, ours in _TAGS.items() if theirs in parameters}
+    return Query(
+        filters=filters,
+        sort=_sort(parameters),
+        marker=_last(parameters, "marker"),
+        limit=_limit(parameters, max_limit),
+        page_reverse=(_last(parameters, "page_reverse") or "").lower() in ("true", "1"),
+        project_id=project_id,
+        **tags,
+    )
+
+
+def fields(parameters: Parameters) -> frozenset[str] | None:
+    """None: all."""
+    chosen = frozenset(parameters.get("fields", ()))
+    return chosen or None
+
+
+def restricted(answer: dict[str, Any], only: frozenset[str] | None) -> dict[str, Any]:
+    return answer if only is None else {name: value for name, value in answer.items() if name in only}
+
+
+def links(call: Call, query: Query, page: Page[Any]) -> list[dict[str, str]]:
+    if not page.rows:
+        return []
+    found = []
+    if page.more_after:
+        found.append({"rel": "next", "href": _href(call, query, page.rows[-1].id, reverse=False)})
+    if page.more_before:
+        found.append({"rel": "previous", "href": _href(call, query, page.rows[0].id, reverse=True)})
+    return found
+
+
+def _href(call: Call, query: Query, marker: str, *, reverse: bool) -> str:
+    same = [
+        (name, value)
+        for name, values in call.query.items()
+        if name not in ("marker", "page_reverse", "limit")
+        for value in values
+    ]
+    turn = [("page_reverse", "True")] if reverse else []
+    return f"{call.url}?{urlencode([*same, ('limit', query.limit), ('marker', marker), *turn])}"
+
+
+def _last(parameters: Parameters, name: str) -> str | None:
+    return next(iter(reversed(parameters.get(name, ()))), None)
+
+
+def _limit(parameters: Parameters, max_limit: int) -> int:
+    text = _last(parameters, "limit")
+    if text is None:
+        return max_limit
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise invalid_field("limit", text, "It must be a number.") from error
+    return number if 0 < number <= max_limit else max_limit
+
+
+def _sort(parameters: Parameters) -> tuple[tuple[str, Literal["asc", "desc"]], ...]:
+    keys = list(parameters.get("sort_key", ()))
+    directions = list(parameters.get("sort_dir", ()))
+    if len(directions) > len(keys):
+        raise Invalid("There are more sort_dir than sort_key.", field="sort_dir")
+    pairs = [(key, directions[number] if number < len(directions) else "asc") for number, key in enumerate(keys)]
+    for item in (item for value in parameters.get("sort", ()) for item in value.split(",")):
+        key, _, direction = item.partition(":")
+        pairs.append((key, direction or "asc"))
+    return tuple((key, _direction(direction)) for key, direction in pairs)
+
+
+def _direction(text: str) -> Literal["asc", "desc"]:
+    match text.lower():
+        case "asc":
+            return "asc"
+        case "desc":
+            return "desc"
+    raise invalid_field("sort_dir", text, "It must be asc or desc.")

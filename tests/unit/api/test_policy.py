@@ -1,0 +1,80 @@
+"""Who may do what, by default and with an operator's own rules."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_world import TOKENS, caller
+
+from hydria.api.policy import DEFAULT_RULES, PREFIX, Policy
+from hydria.base.errors import Forbidden
+
+READ = ("get_all", "get_one")
+WRITE = ("post", "put", "delete")
+PARTS = ("loadbalancer", "listener", "pool", "member", "healthmonitor", "l7policy", "l7rule")
+
+
+@pytest.mark.parametrize(
+    ("token", "project", "kinds", "verbs", "allowed"),
+    [
+        pytest.param("demo", "demo", PARTS, (*READ, *WRITE), True, id="member, own"),
+        pytest.param("demo", "other", PARTS, (*READ, *WRITE), False, id="member, another's"),
+        pytest.param("demo-reader", "demo", PARTS, READ, True, id="reader reads"),
+        pytest.param("demo-reader", "demo", PARTS, WRITE, False, id="reader does not write"),
+        pytest.param("demo-nobody", "demo", PARTS, (*READ, *WRITE), False, id="no role"),
+        pytest.param("unscoped", None, PARTS, (*READ, *WRITE), False, id="no project"),
+        pytest.param("admin", "demo", PARTS, (*READ, *WRITE, "get_all-global"), True, id="admin"),
+        pytest.param("demo", "demo", PARTS, ("get_all-global",), False, id="not across projects"),
+        pytest.param("demo", "demo", ("flavor",), READ, True, id="flavors are shown"),
+        pytest.param("demo", "demo", ("flavor",), WRITE, False, id="flavors are the operator's"),
+        pytest.param("demo", "demo", ("flavor-profile",), (*READ, *WRITE), False, id="profiles are the operator's"),
+        pytest.param("demo", "demo", ("amphora",), READ, False, id="amphorae are the operator's"),
+        pytest.param("admin", "admin", ("amphora", "flavor", "flavor-profile"), READ, True, id="the operator"),
+        pytest.param("demo", "demo", ("loadbalancer",), ("put_failover",), False, id="failover is the operator's"),
+        pytest.param("demo", "demo", ("provider",), ("get_all",), True, id="providers"),
+        pytest.param("demo", "demo", ("provider-flavor",), ("get_all",), False, id="capabilities"),
+        pytest.param("demo", "demo", ("nothing",), ("get_all",), False, id="a rule that is none"),
+    ],
+)
+def test_defaults(*, default_policy: Policy, token: str, project: Any, kinds: Any, verbs: Any, allowed: bool):
+    decided = {default_policy.allows(TOKENS[token], f"{kind}:{verb}", project) for kind in kinds for verb in verbs}
+    assert decided == {allowed}
+
+
+def test_telemetry_lists_members(default_policy: Policy):
+    service = caller("service", "service")
+    assert default_policy.allows(service, "member:get_all", "demo")
+    assert not default_policy.allows(service, "pool:get_all", "demo")
+
+
+def test_a_refusal_has_the_known_text(default_policy: Policy):
+    with pytest.raises(Forbidden, match=r"^Policy does not allow this request to be performed\.$"):
+        default_policy.check(TOKENS["demo"], "loadbalancer:get_one", "other")
+
+
+def test_an_operators_file_of_octavia_works(tmp_path: Path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        '"load-balancer:observer_and_owner": "role:load-balancer_observer and project_id:%(project_id)s"\n'
+        f'"{PREFIX}:flavor:post": "role:flavor-maker"\n'
+    )
+    policy = Policy(str(path))
+    assert policy.allows(caller("demo", "load-balancer_observer"), "pool:get_one", "demo")
+    assert not policy.allows(caller("demo", "reader"), "pool:get_one", "demo")
+    assert policy.allows(caller("demo", "flavor-maker"), "flavor:post", "demo")
+    assert not policy.allows(TOKENS["admin"], "flavor:post", "admin")
+    assert policy.allows(TOKENS["admin"], "pool:get_one", "demo")
+
+
+def test_every_rule_that_rules_name_exists():
+    named = {word for rule in DEFAULT_RULES.values() for word in rule.replace("(", " ").split() if "rule:" in word}
+    assert {word.strip(")").removeprefix("rule:") for word in named} <= set(DEFAULT_RULES)
+
+
+def test_a_decision_costs_less_than_100_microseconds(default_policy: Policy):
+    demo, number = TOKENS["demo"], 2000
+    start = time.perf_counter()
+    for _ in range(number):
+        default_policy.check(demo, "loadbalancer:get_one", "demo")
+    assert (time.perf_counter() - start) / number < 100e-6
