@@ -1,0 +1,132 @@
+"""Looks at HAProxy every second and tells the controllers: at every interval, and at once when a status changed.
+
+Also what notices that HAProxy is gone, or that a missing NIC has come, and has the spec applied again.
+"""
+
+import contextlib
+import socket
+import threading
+import time
+
+from hydria.agent import statistics
+from hydria.agent.amphora import Amphora
+from hydria.agent.links import missing_macs
+from hydria.agent.netlink import RTMGRP_LINK, Netlink, link_events
+from hydria.agent.state import State
+from hydria.base import log
+from hydria.base.errors import HydriaError
+from hydria.model.heartbeat import Heartbeat, NicCounters, seal
+from hydria.model.spec import Heartbeats, Spec
+from hydria.render.haproxy.config import served_listeners, vip_addresses
+
+logger = log.Logger(__name__)
+
+LOOK_SECONDS = 1.0
+REPAIR_SECONDS = 5.0
+"""Between two attempts to bring a lost HAProxy back."""
+
+
+class Reporter:
+    def __init__(self, amphora: Amphora, state: State, key: bytes) -> None:
+        self._amphora = amphora
+        self._state = state
+        self._key = key
+        self._totals = state.load("totals", statistics.Totals) or statistics.Totals()
+        self._sequence = int(time.time() * 1000)
+        self._repaired = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`. Nothing that happens here may end it: a silent amphora is replaced."""
+        sent = 0.0
+        statuses: tuple[object, ...] = ()
+        while not stop.is_set():
+            applied = self._amphora.changed.wait(LOOK_SECONDS)
+            self._amphora.changed.clear()
+            spec = self._amphora.spec
+            if spec is None:
+                continue
+            try:
+                self._repair(spec)
+                health = self._look(spec)
+                due = time.monotonic() - sent >= spec.heartbeats.interval - LOOK_SECONDS / 2
+                if applied or due or health.statuses != statuses:
+                    self._send(spec, health)
+                    sent, statuses = time.monotonic(), health.statuses
+            except Exception:
+                logger.exception("heartbeat failed")
+
+    def _repair(self, spec: Spec) -> None:
+        lost = is_needed(spec) and self._amphora.haproxy.pid() is None
+        if lost and time.monotonic() - self._repaired >= REPAIR_SECONDS:
+            self._repaired = time.monotonic()
+            logger.error("haproxy is gone, starting it again")
+            self._amphora.apply_again()
+
+    def _look(self, spec: Spec) -> statistics.Health:
+        haproxy = self._amphora.haproxy
+        if haproxy.pid() is None:
+            statistics.count(self._totals, {})
+            return statistics.Health()
+        counted = {}
+        for worker in haproxy.workers():
+            # An old worker may end while we look.
+            with contextlib.suppress(HydriaError, OSError):
+                counted[worker] = statistics.parse(haproxy.ask("show stat", worker))
+        statistics.count(self._totals, counted)
+        self._state.save("totals", self._totals)
+        health = statistics.health(self._totals, statistics.parse(haproxy.ask("show stat")))
+        wanted = {listener.id for listener in served_listeners(spec)}
+        return statistics.Health({key: one for key, one in health.listeners.items() if key in wanted}, health.pools)
+
+    def _send(self, spec: Spec, health: statistics.Health) -> None:
+        self._sequence += 1
+        running = self._amphora.haproxy.pid() is not None
+        heartbeat = Heartbeat(
+            amphora_id=self._amphora.id,
+            load_balancer_id=spec.load_balancer_id,
+            generation=spec.generation,
+            sequence=self._sequence,
+            time=time.time(),
+            haproxy="running" if running else "stopped" if is_needed(spec) else "not needed",
+            listeners=health.listeners,
+            pools=health.pools,
+            nics=self._nics(),
+        )
+        send(seal(heartbeat, self._key), spec.heartbeats)
+
+    def _nics(self) -> dict[str, NicCounters]:
+        with self._amphora.namespace.inside(Netlink) as inside:
+            return {link.mac: link.counters for link in inside.links() if not link.is_loopback and link.mac}
+
+
+def is_needed(spec: Spec) -> bool:
+    return bool(served_listeners(spec) and vip_addresses(spec))
+
+
+def send(datagram: bytes, heartbeats: Heartbeats) -> None:
+    """To every controller; one that cannot be reached is no reason to leave out the others."""
+    for controller in heartbeats.controllers:
+        host, _, port = controller.rpartition(":")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as sender:
+                sender.sendto(datagram, (host.strip("[]"), int(port)))
+        except (OSError, ValueError) as error:
+            logger.warning("heartbeat not sent", controller=controller, error=error)
+
+
+def watch_links(amphora: Amphora, stop: threading.Event) -> None:
+    """When a NIC that the spec waits for is plugged, apply the spec again: whoever plugs it need not tell us."""
+    with Netlink(RTMGRP_LINK) as events, Netlink() as outside:
+        while not stop.is_set():
+            arrived = {link.mac for link in link_events(events, LOOK_SECONDS)}
+            spec = amphora.spec
+            if spec is None or not arrived.intersection(one.mac_address.lower() for one in spec.interfaces):
+                continue
+            try:
+                if missing_macs(outside, outside, spec.interfaces) != {
+                    one.mac_address.lower() for one in spec.interfaces
+                }:
+                    amphora.apply_again()
+            except (HydriaError, OSError) as error:
+                logger.warning("links not followed", error=error)
