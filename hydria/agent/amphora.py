@@ -9,7 +9,7 @@ import os
 import pwd
 import resource
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -113,17 +113,21 @@ class Amphora:
         faults.found.extend(unsupported(spec))
         listeners = served_listeners(spec)
         # Open before HAProxy listens; a port that it leaves stays open until it has left.
+        changeover = union(listeners, self._served)
+        protected = False
         with faults.of_load_balancer():
-            self._ensure_firewall(union(listeners, self._served))
-        interfaces = self._admissible(spec, faults)
+            self._ensure_firewall(changeover)
+            protected = True
+        interfaces = self._admissible(spec, faults, protected=protected)
         with self.namespace.inside(Netlink) as inside:
             links_ = self._ensure_interfaces(inside, interfaces, faults, nic_timeout)
         with faults.of_load_balancer():
             self._ensure_haproxy(spec)
             self._served = listeners
-            self._ensure_firewall(listeners)
+            if changeover != listeners:
+                self._ensure_firewall(listeners)
             self._state.save_spec(spec)
-        self._advertise(interfaces, links_)
+        self._advertise_all(interfaces, links_)
         self.spec, self.faults = spec, tuple(faults.found)
         self.changed.set()
         logger.info("spec applied", generation=spec.generation, faults=len(self.faults))
@@ -132,13 +136,13 @@ class Amphora:
         if firewall.is_available() and firewall.ensure_firewall(self.namespace, listeners):
             logger.info("firewall replaced", listeners=len(listeners))
 
-    def _admissible(self, spec: Spec, faults: "_Faults") -> tuple[Interface, ...]:
+    def _admissible(self, spec: Spec, faults: "_Faults", *, protected: bool) -> tuple[Interface, ...]:
         """Without a firewall no VF: no security group protects it, so it stays unplugged."""
         if all(interface.vnic_type != "direct" for interface in spec.interfaces):
             return spec.interfaces
         if not firewall.is_available():
             reason = "This amphora's image has no nftables, and no security group protects an SR-IOV port"
-        elif not firewall.is_loaded(self.namespace):
+        elif not protected and not firewall.is_loaded(self.namespace):
             reason = "The firewall could not be loaded, and no security group protects an SR-IOV port"
         else:
             return spec.interfaces
@@ -180,18 +184,22 @@ class Amphora:
         if did is not None:
             logger.info("haproxy runs with a new configuration", by=did, pid=self.haproxy.pid())
 
-    def _advertise(self, interfaces: tuple[Interface, ...], found: dict[str, Link]) -> None:
+    def _advertise(self, link: Link, vips: tuple[str, ...]) -> None:
+        try:
+            self.namespace.inside(lambda: advertise(link, vips))
+        except (HydriaError, OSError) as error:
+            logger.warning("not advertised", interface=link.name, error=error)
+
+    def _advertise_all(self, interfaces: tuple[Interface, ...], found: dict[str, Link]) -> None:
         for interface in interfaces:
             link = found.get(interface.port_id)
             if link is not None and interface.vips:
-                try:
-                    self.namespace.inside(_advertiser(link, interface.vips))
-                except OSError as error:
-                    logger.warning("not advertised", interface=interface.name, error=error)
+                # Closing a packet socket costs 10 ms, for which nobody has to wait.
+                threading.Thread(target=self._advertise, args=(link, interface.vips), daemon=True).start()
 
     def _surroundings(self) -> Surroundings:
         user, group = _account()
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)[::-1]
+        _soft, files = resource.getrlimit(resource.RLIMIT_NOFILE)
         unlimited = files == resource.RLIM_INFINITY
         return Surroundings(
             stats_socket=str(self.haproxy.stats_socket),
@@ -230,10 +238,6 @@ class _Faults:
         except (HydriaError, OSError, ValueError) as error:
             logger.warning("interface not as the spec says", interface=interface.name, error=error)
             self.add_interface(interface, str(error))
-
-
-def _advertiser(link: Link, vips: tuple[str, ...]) -> Callable[[], None]:
-    return lambda: advertise(link, vips)
 
 
 def _account() -> tuple[str, str]:
