@@ -45,7 +45,7 @@ def run(config: AgentConfig) -> None:
     """Listen first: the controller may connect while the last spec is being restored."""
     state = State(Path(config.state_dir))
     amphora = Amphora(config, Namespace(), state)
-    reporter = Reporter(amphora, state, config.heartbeat_key.encode())
+    reporter = Reporter(amphora, config.heartbeat_key.encode())
     stop = threading.Event()
     with Server(config, amphora) as server:
         logger.info("listening", port=config.bind_port, amphora_id=config.amphora_id)

@@ -19,6 +19,7 @@ from hydria.agent.advertise import advertise
 from hydria.agent.namespace import Namespace
 from hydria.agent.netlink import Link, Netlink
 from hydria.agent.state import State
+from hydria.agent.statistics import Traffic
 from hydria.base import log
 from hydria.base.errors import Conflict, HydriaError, Invalid
 from hydria.model.spec import VERSION, AgentConfig, Fault, Interface, ListenerSpec, Observed, ObservedInterface, Spec
@@ -47,6 +48,7 @@ class Amphora:
         self.id = config.amphora_id
         self.namespace = namespace
         self.haproxy = haproxy.Haproxy(namespace, run_dir)
+        self.traffic = Traffic(self.haproxy, state)
         self.spec: Spec | None = None
         self.faults: tuple[Fault, ...] = ()
         self.changed = threading.Event()
@@ -177,6 +179,9 @@ class Amphora:
             if self.haproxy.stop():
                 logger.info("haproxy stopped")
             return
+        if self.haproxy.pid() is not None:
+            with contextlib.suppress(haproxy.HaproxyFailed):
+                self.traffic.look()
         did = self.haproxy.ensure(text)
         if did == "reloaded":
             self._counters.reloads += 1

@@ -9,6 +9,8 @@ import re
 import select
 import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from hydria.render.haproxy.config import mark_of
 PROGRAM = "haproxy"
 _SOCKET_TIMEOUT = 5.0
 _STOP_TIMEOUT = 5.0
+_RETRY_SECONDS = 0.002
+_MASTER = re.compile(r"^\d+\s+master\s+(\d+)\s+\[failed:\s*(\d+)\]", re.MULTILINE)
 
 
 class HaproxyFailed(Retryable):
@@ -93,14 +97,12 @@ class Haproxy:
 
     def _reload(self, candidate: Path) -> None:
         """New workers take over the listening sockets; the old ones serve their connections to the end."""
-        _write_private(self.state_file, self.ask("show servers state"))
+        _write_private(self.state_file, _states(self.ask("show servers state")))
         previous = self.config.read_text()
-        before = set(self.workers())
+        reloads, failed = self._reloads()
         candidate.replace(self.config)
-        with contextlib.suppress(ConnectionResetError):
-            # The master executes itself anew, which closes this connection; the next one waits for the new master.
-            _conversation(self.master_socket, "reload")
-        if not set(self.workers()) - before:
+        _conversation(self.master_socket, "reload")
+        if self._reloads(more_than=reloads)[1] > failed:
             _write_private(self.config, previous)
             raise HaproxyFailed("Reloading HAProxy: its master kept the old worker")
 
@@ -110,11 +112,35 @@ class Haproxy:
             if match := re.match(r"(\d+)\s+worker\s", line):
                 yield int(match[1])
 
+    def _reloads(self, more_than: int = -1) -> tuple[int, int]:
+        """How often the master was reloaded, and how often in vain; waits until the first is `more_than` so many.
+
+        It executes itself anew, and for a moment nobody listens at its socket: asking again is the only way to know.
+        """
+        deadline = time.monotonic() + _SOCKET_TIMEOUT
+        while True:
+            try:
+                answer = _conversation(self.master_socket, "show proc")
+                if (match := _MASTER.search(answer)) and int(match[1]) > more_than:
+                    return int(match[1]), int(match[2])
+            except HaproxyFailed:
+                if self.pid() is None:
+                    raise
+            if time.monotonic() > deadline:
+                raise HaproxyFailed(f"Reloading HAProxy: its master did not do so within {_SOCKET_TIMEOUT:.0f} s")
+            threading.Event().wait(_RETRY_SECONDS)
+
     def ask(self, command: str, worker: int | None = None) -> str:
         """What the current worker, or that one, answers on its runtime API. Raises HaproxyFailed."""
         if worker is None:
             return _conversation(self.stats_socket, command)
         return _conversation(self.master_socket, f"@!{worker} {command}")
+
+
+def _states(answer: str) -> str:
+    """Without servers in maintenance: HAProxy would keep them there, though the new configuration enables them."""
+    lines = answer.splitlines(keepends=True)
+    return "".join(line for line in lines if len(words := line.split()) < 7 or words[6] == "0" or line[0] == "#")
 
 
 def _conversation(path: Path, command: str) -> str:
@@ -128,7 +154,8 @@ def _conversation(path: Path, command: str) -> str:
             while data := connection.recv(65536):
                 answer += data
     except ConnectionResetError:
-        raise
+        # It went away instead of answering: what it said until then is the answer.
+        pass
     except OSError as error:
         raise HaproxyFailed(f"Asking HAProxy at {path} for {command!r}: {error}") from error
     return answer.decode(errors="replace")

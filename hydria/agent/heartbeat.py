@@ -3,7 +3,6 @@
 Also what notices that HAProxy is gone, or that a missing NIC has come, and has the spec applied again.
 """
 
-import contextlib
 import socket
 import threading
 import time
@@ -12,7 +11,6 @@ from hydria.agent import statistics
 from hydria.agent.amphora import Amphora
 from hydria.agent.links import missing_macs
 from hydria.agent.netlink import RTMGRP_LINK, Netlink, link_events
-from hydria.agent.state import State
 from hydria.base import log
 from hydria.base.errors import HydriaError
 from hydria.model.heartbeat import Heartbeat, NicCounters, seal
@@ -27,11 +25,9 @@ REPAIR_SECONDS = 5.0
 
 
 class Reporter:
-    def __init__(self, amphora: Amphora, state: State, key: bytes) -> None:
+    def __init__(self, amphora: Amphora, key: bytes) -> None:
         self._amphora = amphora
-        self._state = state
         self._key = key
-        self._totals = state.load("totals", statistics.Totals) or statistics.Totals()
         self._sequence = int(time.time() * 1000)
         self._repaired = 0.0
 
@@ -63,18 +59,7 @@ class Reporter:
             self._amphora.apply_again()
 
     def _look(self, spec: Spec) -> statistics.Health:
-        haproxy = self._amphora.haproxy
-        if haproxy.pid() is None:
-            statistics.count(self._totals, {})
-            return statistics.Health()
-        counted = {}
-        for worker in haproxy.workers():
-            # An old worker may end while we look.
-            with contextlib.suppress(HydriaError, OSError):
-                counted[worker] = statistics.parse(haproxy.ask("show stat", worker))
-        statistics.count(self._totals, counted)
-        self._state.save("totals", self._totals)
-        health = statistics.health(self._totals, statistics.parse(haproxy.ask("show stat")))
+        health = self._amphora.traffic.look()
         wanted = {listener.id for listener in served_listeners(spec)}
         return statistics.Health({key: one for key, one in health.listeners.items() if key in wanted}, health.pools)
 

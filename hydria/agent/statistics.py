@@ -4,7 +4,9 @@ Every worker counts from 0. Totals are the sum of what is known of each worker, 
 counted between our last look and its end is lost.
 """
 
+import contextlib
 import csv
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -12,6 +14,8 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 from msgspec import field as default
 
+from hydria.agent.haproxy import Haproxy, HaproxyFailed
+from hydria.agent.state import State
 from hydria.model.heartbeat import ListenerHealth, ListenerStats, PoolHealth
 from hydria.render.haproxy.backend import pool_of
 
@@ -37,6 +41,30 @@ class Health:
     def statuses(self) -> tuple[object, ...]:
         """What a change of is worth a heartbeat at once."""
         return {key: one.status for key, one in self.listeners.items()}, self.pools
+
+
+class Traffic:
+    """What HAProxy did, looked at every second and once more before a reload ends a worker."""
+
+    def __init__(self, haproxy: Haproxy, state: State) -> None:
+        self._haproxy = haproxy
+        self._state = state
+        self._totals = state.load("totals", Totals) or Totals()
+        self._lock = threading.Lock()
+
+    def look(self) -> Health:
+        with self._lock:
+            if self._haproxy.pid() is None:
+                count(self._totals, {})
+                return Health()
+            counted = {}
+            for worker in self._haproxy.workers():
+                # An old worker may end while we look.
+                with contextlib.suppress(HaproxyFailed):
+                    counted[worker] = parse(self._haproxy.ask("show stat", worker))
+            count(self._totals, counted)
+            self._state.save("totals", self._totals)
+            return health(self._totals, parse(self._haproxy.ask("show stat")))
 
 
 def parse(text: str) -> list[Row]:
