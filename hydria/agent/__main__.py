@@ -53,7 +53,7 @@ def run(config: AgentConfig) -> None:
             threading.Thread(target=work, daemon=True).start()
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
         try:
-            server.serve_forever(poll_interval=60)
+            server.serve_forever(poll_interval=0.5)
         finally:
             stop.set()
 

@@ -9,7 +9,6 @@ import time
 
 from hydria.agent import statistics
 from hydria.agent.amphora import Amphora
-from hydria.agent.links import missing_macs
 from hydria.agent.netlink import RTMGRP_LINK, Netlink, link_events
 from hydria.base import log
 from hydria.base.errors import HydriaError
@@ -105,13 +104,10 @@ def watch_links(amphora: Amphora, stop: threading.Event) -> None:
     with Netlink(RTMGRP_LINK) as events, Netlink() as outside:
         while not stop.is_set():
             arrived = {link.mac for link in link_events(events, LOOK_SECONDS)}
-            spec = amphora.spec
-            if spec is None or not arrived.intersection(one.mac_address.lower() for one in spec.interfaces):
-                continue
-            try:
-                if missing_macs(outside, outside, spec.interfaces) != {
-                    one.mac_address.lower() for one in spec.interfaces
-                }:
+            wanted = {one.mac_address.lower() for one in amphora.spec.interfaces} if amphora.spec else set()
+            # What has arrived may have been moved into the namespace meanwhile, by a spec that waited for it.
+            if arrived & wanted and any(link.mac in wanted for link in outside.links()):
+                try:
                     amphora.apply_again()
-            except (HydriaError, OSError) as error:
-                logger.warning("links not followed", error=error)
+                except (HydriaError, OSError) as error:
+                    logger.warning("links not followed", error=error)

@@ -9,7 +9,7 @@ from hydria.agent.netlink import RTMGRP_LINK, Link, Netlink, link_events
 from hydria.model.spec import Interface
 
 
-def missing_macs(outside: Netlink, inside: Netlink, interfaces: Iterable[Interface]) -> set[str]:
+def _missing_macs(outside: Netlink, inside: Netlink, interfaces: Iterable[Interface]) -> set[str]:
     present = {link.mac for netlink in (outside, inside) for link in netlink.links()}
     return {interface.mac_address.lower() for interface in interfaces} - present
 
@@ -19,7 +19,7 @@ def wait_for_links(inside: Netlink, interfaces: Sequence[Interface], timeout: fl
     deadline = time.monotonic() + timeout
     # Listening begins before looking, so that a NIC that comes in between is not missed.
     with Netlink(RTMGRP_LINK) as events, Netlink() as outside:
-        while missing := missing_macs(outside, inside, interfaces):
+        while missing := _missing_macs(outside, inside, interfaces):
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 break

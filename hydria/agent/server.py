@@ -21,7 +21,6 @@ from hydria.model.spec import AgentConfig, Info, Spec
 
 logger = log.Logger(__name__)
 
-VERSION = "0.1.0"
 _MAX_BODY = 64 * 1024 * 1024
 _HANDSHAKE_SECONDS = 5.0
 _IDLE_SECONDS = 300.0
@@ -49,7 +48,7 @@ class Server(ThreadingHTTPServer):
         """Looked up once: it cannot change while we run."""
         if self._info is None:
             self._info = Info(
-                agent_version=VERSION, haproxy_version=haproxy.version(), nftables=firewall.is_available()
+                agent_version=_version(), haproxy_version=haproxy.version(), nftables=firewall.is_available()
             )
         return self._info
 
@@ -124,6 +123,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         logger.debug("request", line=format % args)
+
+
+def _version() -> str:
+    # Imported here because it takes 15 ms, and nobody waits for the version.
+    from importlib import metadata  # noqa: PLC0415
+
+    try:
+        return metadata.version("hydria")
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _decode(body: bytes) -> Spec:

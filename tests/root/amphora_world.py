@@ -1,4 +1,4 @@
-"""A small world around one amphora: bridges in a namespace of their own, clients, backends, and the real agent in a container.
+"""A small world around one amphora: bridges in a namespace of their own, clients, backends, the real agent.
 
 fabric     bridges mgmt (198.18.0.1/24), public, members: nothing of it is in the machine's own namespace
 client     203.0.113.10/24, 2001:db8:1::10/64 on public; stranger: .66
@@ -127,8 +127,8 @@ class Backend(Host):
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass
+            def log_message(self, *_: object) -> None:
+                """Silent."""
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
@@ -215,13 +215,17 @@ class Certificates:
 class Amphora:
     """The container with the agent in it. `kill_agent` is -9: its supervisor starts it again."""
 
-    def __init__(self, world: World, certificates: Certificates, *, path: str | None = None) -> None:
+    def __init__(self, world: World, certificates: Certificates, *, nftables: bool = True) -> None:
         self.world, self.certificates = world, certificates
-        self._path = path or "/usr/sbin:/usr/bin:/sbin:/bin"
         self._var = world.directory / "var"
         self._var.mkdir()
         self._configuration = world.directory / "configuration"
         self._configuration.mkdir()
+        programs = self._configuration / "programs"
+        programs.mkdir()
+        for name in ("haproxy", *(["nft"] if nftables else [])):
+            (programs / name).symlink_to(f"/usr/sbin/{name}")
+        self._path = "/run/configuration/programs:/usr/bin:/bin"
         for name, source in (("server.pem", certificates.amphora), ("ca.pem", certificates.ca)):
             (self._configuration / name).write_bytes(source.read_bytes())
         config = AgentConfig(
@@ -244,7 +248,7 @@ class Amphora:
         command = [
             *("bwrap", "--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--as-pid-1"),
             *("--cap-drop", "ALL", *(word for name in CAPABILITIES for word in ("--cap-add", f"CAP_{name}"))),
-            *("--ro-bind", "/", "/", "--tmpfs", "/run", "--tmpfs", "/tmp", "--bind", str(self._var), "/var"),
+            *("--ro-bind", "/", "/", "--tmpfs", "/run", "--dir", "/run/netns", "--bind", str(self._var), "/var"),
             *("--ro-bind", str(self._configuration), "/run/configuration", "--dev", "/dev", "--proc", "/proc"),
             *("--bind", "/proc/sys/net", "/proc/sys/net", "--setenv", "PATH", self._path),
             *("--info-fd", str(write), "--chdir", "/", "--", "/bin/bash", "-c"),
@@ -303,9 +307,10 @@ class Amphora:
     def pids(self, program: str) -> list[int]:
         """Of that command line, as the machine numbers them."""
         found = []
+        ours = Path(f"/proc/{self.pid}/ns/pid").readlink()
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
-                if entry.name.isdecimal() and os.readlink(entry / "ns/pid") == os.readlink(f"/proc/{self.pid}/ns/pid"):
+                if entry.name.isdecimal() and (entry / "ns/pid").readlink() == ours:
                     words = (entry / "cmdline").read_bytes().split(b"\0")
                     if program.encode() in words[:3] and Path(words[0].decode()).name != "bash":
                         found.append(int(entry.name))
@@ -325,7 +330,10 @@ class Amphora:
             plain = self.world.namespace.inside(lambda: socket.create_connection(AGENT, 2.0))
             plain.settimeout(30)
             connection = http.client.HTTPSConnection(*AGENT, timeout=30)
-            connection.sock = context.wrap_socket(plain, server_hostname=AMPHORA)
+            with contextlib.ExitStack() as undo:
+                undo.callback(plain.close)
+                connection.sock = context.wrap_socket(plain, server_hostname=AMPHORA)
+                undo.pop_all()
             return connection
 
         deadline = time.monotonic() + 10
@@ -333,7 +341,7 @@ class Amphora:
             try:
                 connection = connect()
                 break
-            except (ConnectionError, TimeoutError):
+            except (ConnectionError, TimeoutError, ssl.SSLEOFError):
                 assert time.monotonic() < deadline, self.log.read_text()
                 threading.Event().wait(0.005)
         with contextlib.closing(connection):

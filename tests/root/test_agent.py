@@ -31,13 +31,13 @@ from hydria.model.spec import HealthMonitorSpec, Spec
 pytestmark = pytest.mark.root
 
 
-@pytest.fixture()
+@pytest.fixture
 def here(tmp_path: Path) -> Iterator[World]:
     with world(tmp_path) as made:
         yield made
 
 
-@pytest.fixture()
+@pytest.fixture
 def amphora(here: World, tmp_path: Path) -> Amphora:
     made = Amphora(here, Certificates(tmp_path))
     made.plug_vip()
