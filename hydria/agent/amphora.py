@@ -51,6 +51,8 @@ class Amphora:
         self.traffic = Traffic(self.haproxy, state)
         self.spec: Spec | None = None
         self.faults: tuple[Fault, ...] = ()
+        self.missing: frozenset[str] = frozenset()
+        """MAC addresses of the spec's NICs that are not plugged yet."""
         self.changed = threading.Event()
         """Set by every apply; who reports the amphora's health clears it."""
         self._state = state
@@ -156,9 +158,9 @@ class Amphora:
     def _ensure_interfaces(
         self, inside: Netlink, interfaces: tuple[Interface, ...], faults: "_Faults", timeout: float
     ) -> dict[str, Link]:
-        missing = links.wait_for_links(inside, interfaces, timeout)
+        self.missing = frozenset(links.wait_for_links(inside, interfaces, timeout))
         for interface in interfaces:
-            if interface.mac_address.lower() in missing:
+            if interface.mac_address.lower() in self.missing:
                 faults.add_interface(interface, f"There is no NIC with the MAC address {interface.mac_address}")
         found: dict[str, Link] = {}
         with faults.of_load_balancer():

@@ -9,7 +9,7 @@ import time
 
 from hydria.agent import statistics
 from hydria.agent.amphora import Amphora
-from hydria.agent.netlink import RTMGRP_LINK, Netlink, link_events
+from hydria.agent.netlink import RTMGRP_LINK, Netlink
 from hydria.base import log
 from hydria.base.errors import HydriaError
 from hydria.model.heartbeat import Heartbeat, NicCounters, seal
@@ -103,10 +103,8 @@ def watch_links(amphora: Amphora, stop: threading.Event) -> None:
     """When a NIC that the spec waits for is plugged, apply the spec again: whoever plugs it need not tell us."""
     with Netlink(RTMGRP_LINK) as events, Netlink() as outside:
         while not stop.is_set():
-            arrived = {link.mac for link in link_events(events, LOOK_SECONDS)}
-            wanted = {one.mac_address.lower() for one in amphora.spec.interfaces} if amphora.spec else set()
-            # What has arrived may have been moved into the namespace meanwhile, by a spec that waited for it.
-            if arrived & wanted and any(link.mac in wanted for link in outside.links()):
+            events.wait(LOOK_SECONDS)
+            if any(link.mac in amphora.missing for link in outside.links()):
                 try:
                     amphora.apply_again()
                 except (HydriaError, OSError) as error:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from hydria.agent.namespace import Namespace
-from hydria.agent.netlink import RTMGRP_LINK, Link, Netlink, link_events
+from hydria.agent.netlink import RTMGRP_LINK, Link, Netlink
 from hydria.model.spec import Interface
 
 
@@ -23,7 +23,7 @@ def wait_for_links(inside: Netlink, interfaces: Sequence[Interface], timeout: fl
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 break
-            list(link_events(events, remaining))
+            events.wait(remaining)
     return missing
 
 

@@ -4,7 +4,6 @@ import errno
 import ipaddress
 import socket
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hydria.agent.rtnetlink import (
@@ -153,13 +152,6 @@ class Netlink(RouteSocket):
 
     def delete_rule(self, rule: Rule) -> None:
         self.change(_RTM_DELRULE, _rule_body(rule), f"Delete rule {rule}", fine=(errno.ENOENT,))
-
-
-def link_events(socket_: RouteSocket, timeout: float) -> Iterator[Link]:
-    """Links that came or changed within `timeout`."""
-    for kind, payload in socket_.events(timeout):
-        if kind == _RTM_NEWLINK:
-            yield _link(payload)
 
 
 def _family(version: int) -> int:

@@ -109,14 +109,14 @@ class RouteSocket:
             raise
         return True
 
-    def events(self, timeout: float) -> list[tuple[int, bytes]]:
-        """What was multicast to us within `timeout`; empty when nothing was. An overrun counts as an event."""
+    def wait(self, timeout: float) -> None:
+        """Until something is multicast to us, or for `timeout` seconds. What it was does not matter: look again."""
         self._socket.settimeout(timeout)
         try:
-            return list(messages(self._socket.recv(_BUFFER)))
+            self._socket.recv(_BUFFER)
         except TimeoutError:
-            return []
+            return
         except OSError as error:
+            # An overrun is news too.
             if error.errno != errno.ENOBUFS:
                 raise
-            return [(0, b"")]
