@@ -23,7 +23,7 @@ from hydria.agent.statistics import Traffic
 from hydria.base import log
 from hydria.base.errors import Conflict, HydriaError, Invalid
 from hydria.model.spec import VERSION, AgentConfig, Fault, Interface, ListenerSpec, Observed, ObservedInterface, Spec
-from hydria.render.haproxy.config import MAX_CONNECTIONS, Surroundings, render, served_listeners, unsupported
+from hydria.render.haproxy.config import Surroundings, render, served_listeners, unsupported
 from hydria.render.nftables import union
 
 logger = log.Logger(__name__)
@@ -31,8 +31,6 @@ logger = log.Logger(__name__)
 NIC_TIMEOUT = 5.0
 """How long a spec waits for a NIC that the hypervisor is just plugging."""
 _CAP_SYS_CHROOT = 18
-_SPARE_DESCRIPTORS = 1_000
-"""For HAProxy's own use, health checks and listeners."""
 
 
 class Counters(Struct, kw_only=True):
@@ -162,15 +160,21 @@ class Amphora:
         for interface in interfaces:
             if interface.mac_address.lower() in self.missing:
                 faults.add_interface(interface, f"There is no NIC with the MAC address {interface.mac_address}")
-        found: dict[str, Link] = {}
+        for interface in interfaces:
+            with faults.of_interface(interface):
+                links.bring_in(self.namespace, inside, interface)
         with faults.of_load_balancer():
-            found = links.ensure_links(self.namespace, inside, interfaces)
+            links.ensure_loopback(inside)
+            links.ensure_names(inside, interfaces)
             for link in links.unwanted_links(inside, interfaces):
                 addresses.flush(inside, link)
+        found: dict[str, Link] = {}
         for interface in interfaces:
-            if interface.port_id in found:
-                with faults.of_interface(interface):
-                    addresses.ensure_addresses(inside, found[interface.port_id], interface)
+            with faults.of_interface(interface):
+                present = links.ensure_up(inside, interface)
+                if present is not None:
+                    found[interface.port_id] = present
+                    addresses.ensure_addresses(inside, present, interface)
         with faults.of_load_balancer():
             addresses.ensure_routes(inside, found, interfaces)
         return found
@@ -207,15 +211,13 @@ class Amphora:
     def _surroundings(self) -> Surroundings:
         user, group = _account()
         _soft, files = resource.getrlimit(resource.RLIMIT_NOFILE)
-        unlimited = files == resource.RLIM_INFINITY
         return Surroundings(
             stats_socket=str(self.haproxy.stats_socket),
             state_file=str(self.haproxy.state_file),
             user=user,
             group=group,
             chroot=_chroot(self._run_dir),
-            # Two descriptors for each: to the client and to the member.
-            max_connections=MAX_CONNECTIONS if unlimited else max((files - _SPARE_DESCRIPTORS) // 2, 100),
+            descriptors=None if files == resource.RLIM_INFINITY else files,
         )
 
 

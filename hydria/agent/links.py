@@ -27,22 +27,49 @@ def wait_for_links(inside: Netlink, interfaces: Sequence[Interface], timeout: fl
     return missing
 
 
-def ensure_links(namespace: Namespace, inside: Netlink, interfaces: Sequence[Interface]) -> dict[str, Link]:
-    """Bring every NIC that is there to its name in the namespace, and up. Gives them by port_id."""
-    _move_in(namespace, inside, {interface.mac_address.lower() for interface in interfaces})
+def bring_in(namespace: Namespace, inside: Netlink, interface: Interface) -> None:
+    """Into the namespace, if it is outside; under a name that nobody else can have."""
+    mac = interface.mac_address.lower()
+    with Netlink() as outside:
+        link = next((link for link in outside.links() if link.mac == mac and not link.is_loopback), None)
+        if link is not None and mac not in {other.mac for other in inside.links()}:
+            descriptor = namespace.open()
+            try:
+                outside.move_link(link.index, descriptor, _temporary(mac))
+            finally:
+                os.close(descriptor)
+
+
+def ensure_names(inside: Netlink, interfaces: Iterable[Interface]) -> None:
+    """First everybody out of the way, then each to its own name: so that two can swap."""
     by_mac = {link.mac: link for link in inside.links() if not link.is_loopback}
-    found = {one.port_id: by_mac[one.mac_address.lower()] for one in interfaces if one.mac_address.lower() in by_mac}
-    names = {one.port_id: one.name for one in interfaces}
-    _rename(inside, {link: names[port_id] for port_id, link in found.items()}, by_mac.values())
-    for interface in interfaces:
-        link = found.get(interface.port_id)
-        if link is not None and link.mtu != interface.mtu:
+    names = {one.mac_address.lower(): one.name for one in interfaces if one.mac_address.lower() in by_mac}
+    wrong = {mac: name for mac, name in names.items() if by_mac[mac].name != name}
+    in_the_way = {mac for mac, link in by_mac.items() if link.name in wrong.values()}
+    for mac in in_the_way | wrong.keys():
+        # An interface that is up keeps its name on kernels before 6.2.
+        inside.set_link(by_mac[mac].index, up=False)
+    for mac in in_the_way:
+        inside.set_link(by_mac[mac].index, name=_temporary(mac))
+    for mac, name in wrong.items():
+        inside.set_link(by_mac[mac].index, name=name)
+
+
+def ensure_up(inside: Netlink, interface: Interface) -> Link | None:
+    """With its MTU. None: it is not there."""
+    link = next((link for link in inside.links() if link.mac == interface.mac_address.lower()), None)
+    if link is not None:
+        if link.mtu != interface.mtu:
             inside.set_link(link.index, mtu=interface.mtu)
-    current = {link.index: link for link in inside.links()}
-    for link in current.values():
-        if not link.is_up and (link.is_loopback or any(link.index == one.index for one in found.values())):
+        if not link.is_up:
             inside.set_link(link.index, up=True)
-    return {port_id: current[link.index] for port_id, link in found.items()}
+    return link
+
+
+def ensure_loopback(inside: Netlink) -> None:
+    for link in inside.links():
+        if link.is_loopback and not link.is_up:
+            inside.set_link(link.index, up=True)
 
 
 def unwanted_links(inside: Netlink, interfaces: Iterable[Interface]) -> list[Link]:
@@ -51,35 +78,5 @@ def unwanted_links(inside: Netlink, interfaces: Iterable[Interface]) -> list[Lin
     return [link for link in inside.links() if not link.is_loopback and link.mac and link.mac not in wanted]
 
 
-def _move_in(namespace: Namespace, inside: Netlink, macs: set[str]) -> None:
-    with Netlink() as outside:
-        arriving = [link for link in outside.links() if link.mac in macs and not link.is_loopback]
-        if not arriving:
-            return
-        descriptor = namespace.open()
-        try:
-            taken = {link.index for link in inside.links()}
-            for link in arriving:
-                # The index may be taken in there, and so may be the name: this one cannot be.
-                name = _temporary(link.index) if link.index not in taken else _temporary(link.index + 100_000)
-                outside.move_link(link.index, descriptor, name)
-        finally:
-            os.close(descriptor)
-
-
-def _temporary(number: int) -> str:
-    return f"hy{number}"
-
-
-def _rename(inside: Netlink, wanted: dict[Link, str], present: Iterable[Link]) -> None:
-    """First everybody out of the way, then each to its own name: so that two can swap."""
-    wrong = {link: name for link, name in wanted.items() if link.name != name}
-    targets = set(wrong.values())
-    in_the_way = [link for link in present if link.name in targets and wanted.get(link) != link.name]
-    for link in {*wrong, *in_the_way}:
-        # An interface that is up keeps its name on kernels before 6.2.
-        inside.set_link(link.index, up=False)
-    for link in in_the_way:
-        inside.set_link(link.index, name=_temporary(200_000 + link.index))
-    for link, name in wrong.items():
-        inside.set_link(link.index, name=name)
+def _temporary(mac: str) -> str:
+    return "hy" + mac.replace(":", "")

@@ -20,6 +20,9 @@ from hydria.model.heartbeat import ListenerHealth, ListenerStats, PoolHealth
 from hydria.render.haproxy.backend import pool_of
 
 MemberStatus: TypeAlias = Literal["UP", "DOWN", "DRAIN", "MAINT", "no check", "RESTARTING"]
+_FRONTENDS = "show stat -1 1 -1"
+"""Of all proxies, frontends only, every one."""
+
 Row: TypeAlias = dict[str, str]
 
 
@@ -61,7 +64,7 @@ class Traffic:
             for worker in self._haproxy.workers():
                 # An old worker may end while we look.
                 with contextlib.suppress(HaproxyFailed):
-                    counted[worker] = parse(self._haproxy.ask("show stat", worker))
+                    counted[worker] = parse(self._haproxy.ask(_FRONTENDS, worker))
             count(self._totals, counted)
             self._state.save("totals", self._totals)
             return health(self._totals, parse(self._haproxy.ask("show stat")))

@@ -16,6 +16,8 @@ TCP_LISTENERS = frozenset({"TCP", "HTTPS"})
 """HTTPS is passed through."""
 PEERS_PORT = 1025
 MAX_CONNECTIONS = 1_000_000
+SPARE_DESCRIPTORS = 500
+"""For what HAProxy has open besides connections: sockets of its own, pipes, pollers of each thread."""
 MARK = "description"
 HARD_STOP_AFTER = "5m"
 """How long a connection may outlive a reload in the old worker."""
@@ -29,8 +31,8 @@ class Surroundings(Struct, kw_only=True, frozen=True):
     user: str = "haproxy"
     group: str = "haproxy"
     chroot: str | None = None
-    max_connections: int = MAX_CONNECTIONS
-    """What the limit of open files allows."""
+    descriptors: int | None = None
+    """Files that a process may have open; HAProxy does not start when its maxconn would need more."""
 
 
 def is_served(listener: ListenerSpec) -> bool:
@@ -102,10 +104,9 @@ def backends_of(spec: Spec, listeners: tuple[ListenerSpec, ...]) -> dict[str, Ba
 
 
 def _global(spec: Spec, listeners: tuple[ListenerSpec, ...], surroundings: Surroundings) -> Iterator[str]:
-    wanted = sum(connection_limit(listener) for listener in listeners)
     yield "global"
     yield f"localpeer {word(spec.amphora_id)}"
-    yield f"maxconn {min(wanted, surroundings.max_connections, MAX_CONNECTIONS)}"
+    yield f"maxconn {_maxconn(spec, listeners, surroundings.descriptors)}"
     yield f"user {word(surroundings.user)}"
     yield f"group {word(surroundings.group)}"
     if surroundings.chroot is not None:
@@ -115,11 +116,20 @@ def _global(spec: Spec, listeners: tuple[ListenerSpec, ...], surroundings: Surro
     yield f"hard-stop-after {HARD_STOP_AFTER}"
 
 
+def _maxconn(spec: Spec, listeners: tuple[ListenerSpec, ...], descriptors: int | None) -> int:
+    wanted = min(sum(connection_limit(listener) for listener in listeners), MAX_CONNECTIONS)
+    if descriptors is None:
+        return wanted
+    binds = len(listeners) * len(vip_addresses(spec))
+    checks = sum(len(pool.members) for pool in spec.pools)
+    # Two for each connection: to the client and to the member.
+    return max(min(wanted, (descriptors - SPARE_DESCRIPTORS - binds - checks) // 2), 1)
+
+
 def _defaults() -> Iterator[str]:
     yield "defaults"
     yield "retries 3"
     yield "option redispatch"
-    yield "option dontlognull"
     yield "load-server-state-from-file global"
 
 

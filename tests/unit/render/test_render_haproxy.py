@@ -18,7 +18,6 @@ SURROUNDINGS = Surroundings(
     state_file="/run/hydria/haproxy.state",
     user="haproxy",
     group="haproxy",
-    max_connections=500_000,
 )
 
 HOSTILE = (
@@ -164,9 +163,16 @@ def test_what_haproxy_does_not_do_is_told_and_left_out() -> None:
 def test_mark_tells_configurations_apart() -> None:
     assert mark_of(text_of(specs.SPEC)) == mark_of(text_of(replace(specs.SPEC, generation=2)))
     assert mark_of(text_of(specs.SPEC)) != mark_of(text_of(specs.pool(lb_algorithm="SOURCE_IP")))
-    other = render(specs.SPEC, replace(SURROUNDINGS, max_connections=10))
+    other = render(specs.SPEC, replace(SURROUNDINGS, descriptors=1_000))
     assert other is not None
     assert mark_of(other) != mark_of(text_of(specs.SPEC))
+
+
+def test_maxconn_fits_the_files_that_may_be_open() -> None:
+    """HAProxy would refuse to start otherwise."""
+    text = render(specs.SPEC, replace(SURROUNDINGS, descriptors=20_000))
+    assert text is not None
+    assert f"maxconn {(20_000 - 500 - 2 - 2) // 2}" in text
 
 
 def test_member_of_two_listeners_is_checked_once() -> None:
