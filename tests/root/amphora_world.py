@@ -12,6 +12,7 @@ import http.client
 import itertools
 import json
 import os
+import select
 import signal
 import socket
 import ssl
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -318,8 +320,10 @@ class Amphora:
 
     def kill_agent(self) -> None:
         (agent,) = self.pids("hydria.agent")
+        descriptor = os.pidfd_open(agent)
         os.kill(agent, signal.SIGKILL)
-        eventually(lambda: agent not in self.pids("hydria.agent"))
+        select.select([descriptor], [], [], 10)
+        os.close(descriptor)
 
     def call(
         self, method: str, path: str, body: bytes | None = None, certificate: Path | None = None
@@ -386,6 +390,21 @@ class Controller:
 def world(directory: Path) -> Iterator[World]:
     with contextlib.ExitStack() as stack:
         yield World(stack, directory)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def amphora(here: World, tmp_path: Path) -> Amphora:
+    """Both NICs plugged, no spec yet."""
+    made = Amphora(here, Certificates(tmp_path))
+    made.plug_vip()
+    made.plug_members()
+    return made
 
 
 VIP_NIC = Interface(

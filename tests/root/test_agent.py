@@ -3,7 +3,6 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,27 +21,12 @@ from amphora_world import (
     Controller,
     World,
     eventually,
-    world,
 )
 from msgspec.structs import replace
 
-from hydria.model.spec import HealthMonitorSpec, Spec
+from hydria.model.spec import HealthMonitorSpec, PoolSpec, Spec
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def amphora(here: World, tmp_path: Path) -> Amphora:
-    made = Amphora(here, Certificates(tmp_path))
-    made.plug_vip()
-    made.plug_members()
-    return made
 
 
 def newer(spec: Spec, **changes: object) -> Spec:
@@ -313,3 +297,44 @@ def test_fresh_amphora_serves_soon(here: World, amphora: Amphora) -> None:
     assert here.client.get(VIP, 80)[0] == 200
     print(f"PUT /v1/spec on a fresh amphora: {took * 1000:.0f} ms")
     assert took < 1.0
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        replace(POOL, lb_algorithm="SOURCE_IP_PORT"),
+        replace(POOL, members=(replace(MEMBERS[0], id="x y"),)),
+        replace(
+            POOL,
+            health_monitor=HealthMonitorSpec(
+                id="hm", type="HTTP", delay=1, timeout=1, max_retries=1, expected_codes="no code"
+            ),
+        ),
+    ],
+    ids=["not rendered", "not a name", "refused by haproxy -c"],
+)
+def test_bad_configuration_leaves_the_old_one(here: World, amphora: Amphora, pool: PoolSpec) -> None:
+    amphora.put(SPEC)
+    observed = amphora.put(newer(SPEC, pools=(pool,)))
+    assert [(fault.resource_type, fault.resource_id) for fault in observed.faults] == [("loadbalancer", "lb1")]
+    assert (observed.generation, observed.reloads) == (2, 0)
+    assert here.client.get(VIP, 80)[0] == 200
+    amphora.kill_agent()
+    assert here.client.get(VIP, 80)[0] == 200
+    mended = amphora.put(newer(newer(SPEC)))
+    assert (mended.faults, mended.generation) == ((), 3)
+
+
+def test_port_that_is_taken_leaves_the_old_configuration(here: World, amphora: Amphora) -> None:
+    """`haproxy -c` cannot know; the master does, and keeps its old worker."""
+    amphora.put(SPEC)
+    amphora.run("bash", "-c", f"exec python3 -m http.server -b {VIP} 81 >/dev/null 2>&1 & disown; echo $! >/run/pid")
+    eventually(lambda: amphora.run("bash", "-c", f"echo >/dev/tcp/{VIP}/81", check=False).status == 0)
+    wanted = newer(SPEC, listeners=(LISTENER, replace(LISTENER, id="listener2", protocol_port=81)))
+    observed = amphora.put(wanted)
+    assert [fault.resource_type for fault in observed.faults] == ["loadbalancer"]
+    assert here.client.get(VIP, 80)[0] == 200
+    amphora.run("bash", "-c", "kill $(cat /run/pid)")
+    eventually(lambda: amphora.run("bash", "-c", f"echo >/dev/tcp/{VIP}/81", check=False).status != 0)
+    assert amphora.put(wanted).faults == ()
+    assert [here.client.get(VIP, port)[0] for port in (80, 81)] == [200, 200]

@@ -6,7 +6,6 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,6 @@ from amphora_world import (
     World,
     eventually,
     ip,
-    world,
 )
 from msgspec.structs import replace
 
@@ -35,20 +33,6 @@ from hydria.render import nftables
 pytestmark = pytest.mark.root
 
 _generations = itertools.count(1)
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def amphora(here: World, tmp_path: Path) -> Amphora:
-    made = Amphora(here, Certificates(tmp_path))
-    made.plug_vip()
-    made.plug_members()
-    return made
 
 
 def with_listeners(*listeners: ListenerSpec, base: Spec = SPEC) -> Spec:

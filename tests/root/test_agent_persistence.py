@@ -4,9 +4,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
 from http import cookies
-from pathlib import Path
 
 import pytest
 from amphora_world import (
@@ -16,10 +14,8 @@ from amphora_world import (
     SPEC,
     VIP,
     Amphora,
-    Certificates,
     Controller,
     World,
-    world,
 )
 from msgspec.structs import replace
 
@@ -27,20 +23,6 @@ from hydria.model.pool import SessionPersistence
 from hydria.model.spec import HealthMonitorSpec, PoolSpec, Spec
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def amphora(here: World, tmp_path: Path) -> Amphora:
-    made = Amphora(here, Certificates(tmp_path))
-    made.plug_vip()
-    made.plug_members()
-    return made
 
 
 def with_pool(pool: PoolSpec, generation: int = 1) -> Spec:
