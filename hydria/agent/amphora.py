@@ -122,14 +122,14 @@ class Amphora:
             protected = True
         interfaces = self._admissible(spec, faults, protected=protected)
         with self.namespace.inside(Netlink) as inside:
-            links_ = self._ensure_interfaces(inside, interfaces, faults, nic_timeout)
+            plugged = self._ensure_interfaces(inside, interfaces, faults, nic_timeout)
         with faults.of_load_balancer():
             self._ensure_haproxy(spec)
             self._served = listeners
             if changeover != listeners:
                 self._ensure_firewall(listeners)
             self._state.save_spec(spec)
-        self._advertise_all(interfaces, links_)
+        self._advertise_all(interfaces, plugged)
         self.spec, self.faults = spec, tuple(faults.found)
         self.changed.set()
         logger.info("spec applied", generation=spec.generation, faults=len(self.faults))
@@ -181,13 +181,13 @@ class Amphora:
 
     def _ensure_haproxy(self, spec: Spec) -> None:
         text = render(spec, self._surroundings())
+        with contextlib.suppress(haproxy.HaproxyFailed):
+            # Its counters end with the worker.
+            self.traffic.look()
         if text is None:
             if self.haproxy.stop():
                 logger.info("haproxy stopped")
             return
-        if self.haproxy.pid() is not None:
-            with contextlib.suppress(haproxy.HaproxyFailed):
-                self.traffic.look()
         did = self.haproxy.ensure(text)
         if did == "reloaded":
             self._counters.reloads += 1

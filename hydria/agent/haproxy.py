@@ -43,8 +43,11 @@ class Haproxy:
         """Of the master that runs with our configuration, whoever started it."""
         with contextlib.suppress(OSError, ValueError):
             pid = int(self._pid_file.read_text().split()[0])
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            if str(self.config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") and state != "Z":
+            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            # While a process executes itself anew, as at a reload, its command line is empty for a moment.
+            ours = str(self.config).encode() in words or words == [b""]
+            if name == PROGRAM and ours and rest.split()[0] not in ("Z", "X"):
                 return pid
         return None
 

@@ -9,6 +9,7 @@ import time
 
 from hydria.agent import statistics
 from hydria.agent.amphora import Amphora
+from hydria.agent.haproxy import HaproxyFailed
 from hydria.agent.netlink import RTMGRP_LINK, Netlink
 from hydria.base import log
 from hydria.base.errors import HydriaError
@@ -19,6 +20,7 @@ from hydria.render.haproxy.config import served_listeners, vip_addresses
 logger = log.Logger(__name__)
 
 LOOK_SECONDS = 1.0
+RETRY_SECONDS = 0.05
 REPAIR_SECONDS = 5.0
 """Between two attempts to bring a lost HAProxy back."""
 
@@ -28,27 +30,39 @@ class Reporter:
         self._amphora = amphora
         self._key = key
         self._sequence = int(time.time() * 1000)
-        self._repaired = 0.0
+        self._repaired = -REPAIR_SECONDS
+        self._sent = 0.0
+        self._statuses: tuple[object, ...] = ()
+        self._owed = False
+        """A spec was applied, and nobody was told yet."""
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`. Nothing that happens here may end it: a silent amphora is replaced."""
-        sent = 0.0
-        statuses: tuple[object, ...] = ()
+        pause = LOOK_SECONDS
         while not stop.is_set():
-            applied = self._amphora.changed.wait(LOOK_SECONDS)
+            self._owed |= self._amphora.changed.wait(pause)
             self._amphora.changed.clear()
             spec = self._amphora.spec
             if spec is None:
                 continue
             try:
-                self._repair(spec)
-                health = self._look(spec)
-                due = time.monotonic() - sent >= spec.heartbeats.interval - LOOK_SECONDS / 2
-                if applied or due or health.statuses != statuses:
-                    self._send(spec, health)
-                    sent, statuses = time.monotonic(), health.statuses
+                self._beat(spec)
+                pause = LOOK_SECONDS
+            except HaproxyFailed as error:
+                # For a moment after its start and at a reload HAProxy does not answer.
+                logger.debug("haproxy does not answer", error=error)
+                pause = RETRY_SECONDS if pause == LOOK_SECONDS else LOOK_SECONDS
             except Exception:
                 logger.exception("heartbeat failed")
+                pause = LOOK_SECONDS
+
+    def _beat(self, spec: Spec) -> None:
+        self._repair(spec)
+        health = self._look(spec)
+        due = time.monotonic() - self._sent >= spec.heartbeats.interval - LOOK_SECONDS / 2
+        if self._owed or due or health.statuses != self._statuses:
+            self._send(spec, health)
+            self._sent, self._statuses, self._owed = time.monotonic(), health.statuses, False
 
     def _repair(self, spec: Spec) -> None:
         lost = is_needed(spec) and self._amphora.haproxy.pid() is None

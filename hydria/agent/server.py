@@ -98,12 +98,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _route(self) -> Any:
-        body = self._body()
         # A certificate of our CA is not enough: every amphora has one (CVE-2019-17134).
         name = tls.peer_name(self.connection)
         if name != tls.CONTROLLER_NAME:
             self.close_connection = True
             raise Forbidden(f"Only {tls.CONTROLLER_NAME} may call, not {name}")
+        # Read in any case: what stays unread would be taken for the next request.
+        body = self._body()
         match self.command, self.path:
             case "GET", "/v1/info":
                 return self.server.info()

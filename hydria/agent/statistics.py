@@ -7,10 +7,11 @@ counted between our last look and its end is lost.
 import contextlib
 import csv
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+import msgspec
 from msgspec import Struct
 from msgspec import field as default
 
@@ -53,30 +54,37 @@ class Traffic:
         self._haproxy = haproxy
         self._state = state
         self._totals = state.load("totals", Totals) or Totals()
+        self._saved = b""
         self._lock = threading.Lock()
 
     def look(self) -> Health:
         with self._lock:
             if self._haproxy.pid() is None:
-                count(self._totals, {})
+                count(self._totals, {}, ())
                 return Health()
             counted = {}
-            for worker in self._haproxy.workers():
+            alive = set(self._haproxy.workers())
+            for worker in alive:
                 # An old worker may end while we look.
                 with contextlib.suppress(HaproxyFailed):
                     counted[worker] = parse(self._haproxy.ask(_FRONTENDS, worker))
-            count(self._totals, counted)
-            self._state.save("totals", self._totals)
+            count(self._totals, counted, alive)
+            if (now := msgspec.json.encode(self._totals)) != self._saved:
+                self._state.save("totals", self._totals)
+                self._saved = now
             return health(self._totals, parse(self._haproxy.ask("show stat")))
 
 
 def parse(text: str) -> list[Row]:
-    return list(csv.DictReader(text.lstrip("# ").splitlines()))
+    """Raises HaproxyFailed for anything else, as the empty answer of a worker that just ended."""
+    if not text.startswith("# pxname,"):
+        raise HaproxyFailed(f"HAProxy's statistics: {text[:100]!r}")
+    return list(csv.DictReader(text.removeprefix("# ").splitlines()))
 
 
-def count(totals: Totals, counted: Mapping[int, list[Row]]) -> None:
-    """Take up what the living workers count now; those that are missing have ended."""
-    for pid in [pid for pid in totals.workers if pid not in counted]:
+def count(totals: Totals, counted: Mapping[int, list[Row]], alive: Collection[int]) -> None:
+    """Take up what workers count now. One that is alive and did not answer stays as it was; the others have ended."""
+    for pid in totals.workers.keys() - alive:
         for listener_id, stats in totals.workers.pop(pid).items():
             totals.ended[listener_id] = _sum([totals.ended.get(listener_id, ListenerStats()), _idle(stats)])
     for pid, rows in counted.items():

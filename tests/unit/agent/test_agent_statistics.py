@@ -1,5 +1,6 @@
 import pytest
 
+from hydria.agent.haproxy import HaproxyFailed
 from hydria.agent.statistics import Totals, count, health, member_status, parse
 from hydria.model.heartbeat import ListenerStats, PoolHealth
 
@@ -16,16 +17,24 @@ def listener(total: int, *, current: int = 0, limit: int = 100) -> str:
 
 def test_totals_survive_a_reload_and_a_restart() -> None:
     totals = Totals()
-    count(totals, {1: rows(listener(5, current=2))})
-    count(totals, {1: rows(listener(7, current=1)), 2: rows(listener(1, current=1))})
+    count(totals, {1: rows(listener(5, current=2))}, {1})
+    count(totals, {1: rows(listener(7, current=1)), 2: rows(listener(1, current=1))}, {1, 2})
     both = health(totals, rows(listener(1))).listeners["listener-1"].stats
     assert both == ListenerStats(
         bytes_in=80, bytes_out=160, active_connections=2, total_connections=8, request_errors=2
     )
-    count(totals, {2: rows(listener(4))})
-    count(totals, {3: rows(listener(0))})
+    # The first is about to end and does not answer any more.
+    count(totals, {2: rows(listener(4))}, {1, 2})
+    count(totals, {2: rows(listener(4))}, {2})
+    count(totals, {3: rows(listener(0))}, {3})
     after = health(totals, rows(listener(0))).listeners["listener-1"].stats
     assert (after.total_connections, after.active_connections, after.bytes_out) == (11, 0, 220)
+
+
+@pytest.mark.parametrize("answer", ["", "Can't find the target PID matching the prefix '@!7'\n"])
+def test_answer_without_statistics(answer: str) -> None:
+    with pytest.raises(HaproxyFailed):
+        parse(answer)
 
 
 def test_full_listener() -> None:
