@@ -38,18 +38,26 @@ class Haproxy:
         self.state_file = run_dir / "haproxy.state"
         self.master_socket = run_dir / "haproxy-master.sock"
         self._pid_file = run_dir / "haproxy.pid"
+        self._last_pid: int | None = None
 
     def pid(self) -> int | None:
         """Of the master that runs with our configuration, whoever started it."""
         with contextlib.suppress(OSError, ValueError):
-            pid = int(self._pid_file.read_text().split()[0])
+            self._last_pid = int(self._pid_file.read_text())
+        # At a reload the file is away for a moment.
+        if self._last_pid is None or not self._is_ours(self._last_pid):
+            return None
+        return self._last_pid
+
+    def _is_ours(self, pid: int) -> bool:
+        try:
             name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            # While a process executes itself anew, as at a reload, its command line is empty for a moment.
-            ours = str(self.config).encode() in words or words == [b""]
-            if name == PROGRAM and ours and rest.split()[0] not in ("Z", "X"):
-                return pid
-        return None
+        except OSError:
+            return False
+        # While a process executes itself anew, as at a reload, its command line is empty for a moment.
+        ours = str(self.config).encode() in words or words == [b""]
+        return name == PROGRAM and ours and rest.split()[0] not in ("Z", "X")
 
     def ensure(self, text: str) -> str | None:
         """Let it run with this configuration: "started", "reloaded", or None if it does so already.
