@@ -1,0 +1,70 @@
+"""`python -m hydria.agent`: the program in every amphora. It may die at any time: HAProxy serves on."""
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+from hydria.agent.amphora import Amphora
+from hydria.agent.heartbeat import Reporter, watch_links
+from hydria.agent.namespace import Namespace
+from hydria.agent.server import Server
+from hydria.agent.state import State
+from hydria.base import log
+from hydria.base.errors import HydriaError
+from hydria.model.spec import AgentConfig
+
+logger = log.Logger("hydria.agent")
+
+CONFIG = Path("/etc/hydria/agent.json")
+
+
+def load_config(path: Path) -> AgentConfig:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=AgentConfig)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise HydriaError(f"Reading {path}: {error}") from error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="hydria-agent", description="Makes this amphora what its spec says.")
+    parser.add_argument("--config", type=Path, default=CONFIG)
+    log.setup()
+    try:
+        run(load_config(parser.parse_args(arguments).config))
+    except (HydriaError, OSError) as error:
+        logger.warning("agent does not start", error=error)
+        return 1
+    return 0
+
+
+def run(config: AgentConfig) -> None:
+    """Listen first: the controller may connect while the last spec is being restored."""
+    state = State(Path(config.state_dir))
+    amphora = Amphora(config, Namespace(), state)
+    reporter = Reporter(amphora, config.heartbeat_key.encode())
+    stop = threading.Event()
+    with Server(config, amphora) as server:
+        logger.info("listening", port=config.bind_port, amphora_id=config.amphora_id)
+        for work in (lambda: _restore(amphora, server), lambda: reporter.run(stop), lambda: watch_links(amphora, stop)):
+            threading.Thread(target=work, daemon=True).start()
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+        try:
+            server.serve_forever(poll_interval=0.5)
+        finally:
+            stop.set()
+
+
+def _restore(amphora: Amphora, server: Server) -> None:
+    try:
+        amphora.restore()
+        server.info()
+    except Exception:
+        logger.exception("last spec not restored")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
