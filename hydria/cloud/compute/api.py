@@ -9,8 +9,7 @@ from litestar import Router, get
 from litestar.di import Provide
 
 from hydria.cloud.compute import api_flavors, api_hosts, api_servers, microversion
-from hydria.cloud.compute.service import Compute
-from hydria.cloud.context import Context
+from hydria.cloud.compute.handler import Caller, Id, Service
 from hydria.cloud.web import AnyRequest, own_url
 
 UNLIMITED = -1
@@ -43,7 +42,7 @@ def version_document(request: AnyRequest) -> dict[str, Any]:
 
 
 @get("/limits", sync_to_thread=True)
-def limits(context: Context, compute: Compute) -> dict[str, Any]:
+def limits(context: Caller, compute: Service) -> dict[str, Any]:
     own = compute.servers.all(context, {})
     absolute = {
         "maxTotalInstances": UNLIMITED,
@@ -62,13 +61,13 @@ def limits(context: Context, compute: Compute) -> dict[str, Any]:
 
 
 @get("/os-keypairs", sync_to_thread=False)
-def keypairs(context: Context) -> dict[str, Any]:  # noqa: ARG001 - asking for it demands a token
+def keypairs(context: Caller) -> dict[str, Any]:  # noqa: ARG001 - asking for it demands a token
     """Nobody logs in to a server of this cloud."""
     return {"keypairs": []}
 
 
 @get(["/os-quota-sets/{project_id:str}", "/os-quota-sets/{project_id:str}/defaults"], sync_to_thread=False)
-def quotas(context: Context, project_id: str) -> dict[str, Any]:  # noqa: ARG001 - demands a token
+def quotas(context: Caller, project_id: Id) -> dict[str, Any]:  # noqa: ARG001 - demands a token
     return {"quota_set": {"id": project_id, **dict.fromkeys(QUOTAS, UNLIMITED)}}
 
 

@@ -8,9 +8,8 @@ from msgspec import UNSET, UnsetType
 from hydria.base.errors import Invalid, NotFound
 from hydria.cloud.compute import form, views
 from hydria.cloud.compute.flavors import Access, CreateFlavor, ExtraSpecs, UpdateFlavor
+from hydria.cloud.compute.handler import Body, Caller, Id, Minor, Service
 from hydria.cloud.compute.paging import page
-from hydria.cloud.compute.service import Compute
-from hydria.cloud.context import Context
 from hydria.cloud.web import AnyRequest, own_url
 
 
@@ -25,57 +24,57 @@ def _is_public(request: AnyRequest) -> bool | UnsetType | None:
 
 
 @get("/flavors", sync_to_thread=True)
-def list_flavors(request: AnyRequest, context: Context, compute: Compute) -> dict[str, Any]:
+def list_flavors(request: AnyRequest, context: Caller, compute: Service) -> dict[str, Any]:
     found, links = page(request, compute.flavors.all(context, _is_public(request)), "flavors")
     return {"flavors": [views.brief(own_url(request, ""), "flavors", flavor) for flavor in found], **links}
 
 
 @get("/flavors/detail", sync_to_thread=True)
-def list_flavors_detail(request: AnyRequest, context: Context, compute: Compute, version: int) -> dict[str, Any]:
+def list_flavors_detail(request: AnyRequest, context: Caller, compute: Service, version: Minor) -> dict[str, Any]:
     found, links = page(request, compute.flavors.all(context, _is_public(request)), "flavors")
     return {"flavors": [views.flavor(own_url(request, ""), flavor, version) for flavor in found], **links}
 
 
 @post("/flavors", status_code=200, sync_to_thread=True)
-def create_flavor(request: AnyRequest, context: Context, compute: Compute, version: int, body: bytes) -> dict[str, Any]:
+def create_flavor(request: AnyRequest, context: Caller, compute: Service, version: Minor, body: Body) -> dict[str, Any]:
     flavor = compute.flavors.create(context, form.read(body, "flavor", CreateFlavor))
     return {"flavor": views.flavor(own_url(request, ""), flavor, version)}
 
 
 @get("/flavors/{flavor_id:str}", sync_to_thread=True)
 def show_flavor(
-    request: AnyRequest, context: Context, compute: Compute, version: int, flavor_id: str
+    request: AnyRequest, context: Caller, compute: Service, version: Minor, flavor_id: Id
 ) -> dict[str, Any]:
     return {"flavor": views.flavor(own_url(request, ""), compute.flavors.get(context, flavor_id), version)}
 
 
 @put("/flavors/{flavor_id:str}", sync_to_thread=True)
 def update_flavor(
-    *, request: AnyRequest, context: Context, compute: Compute, version: int, flavor_id: str, body: bytes
+    *, request: AnyRequest, context: Caller, compute: Service, version: Minor, flavor_id: Id, body: Body
 ) -> dict[str, Any]:
     flavor = compute.flavors.update(context, flavor_id, form.read(body, "flavor", UpdateFlavor))
     return {"flavor": views.flavor(own_url(request, ""), flavor, version)}
 
 
 @delete("/flavors/{flavor_id:str}", status_code=202, sync_to_thread=True)
-def delete_flavor(context: Context, compute: Compute, flavor_id: str) -> None:
+def delete_flavor(context: Caller, compute: Service, flavor_id: Id) -> None:
     compute.flavors.delete(context, flavor_id)
 
 
 @get("/flavors/{flavor_id:str}/os-extra_specs", sync_to_thread=True)
-def list_extra_specs(context: Context, compute: Compute, flavor_id: str) -> dict[str, Any]:
+def list_extra_specs(context: Caller, compute: Service, flavor_id: Id) -> dict[str, Any]:
     return {"extra_specs": compute.flavors.get(context, flavor_id).extra_specs}
 
 
 @post("/flavors/{flavor_id:str}/os-extra_specs", status_code=200, sync_to_thread=True)
-def create_extra_specs(context: Context, compute: Compute, flavor_id: str, body: bytes) -> dict[str, Any]:
+def create_extra_specs(context: Caller, compute: Service, flavor_id: Id, body: Body) -> dict[str, Any]:
     specs = form.read(body, "extra_specs", ExtraSpecs)
     compute.flavors.set_extra_specs(context, flavor_id, specs)
     return {"extra_specs": specs}
 
 
 @get("/flavors/{flavor_id:str}/os-extra_specs/{key:str}", sync_to_thread=True)
-def show_extra_spec(context: Context, compute: Compute, flavor_id: str, key: str) -> dict[str, str]:
+def show_extra_spec(context: Caller, compute: Service, flavor_id: Id, key: Id) -> dict[str, str]:
     specs = compute.flavors.get(context, flavor_id).extra_specs
     if key not in specs:
         raise NotFound(f"Flavor {flavor_id} has no extra specs with key {key}.")
@@ -83,7 +82,7 @@ def show_extra_spec(context: Context, compute: Compute, flavor_id: str, key: str
 
 
 @put("/flavors/{flavor_id:str}/os-extra_specs/{key:str}", sync_to_thread=True)
-def update_extra_spec(context: Context, compute: Compute, flavor_id: str, key: str, body: bytes) -> dict[str, str]:
+def update_extra_spec(context: Caller, compute: Service, flavor_id: Id, key: Id, body: Body) -> dict[str, str]:
     specs = form.convert(form.document(body), "extra_specs", ExtraSpecs)
     if set(specs) != {key}:
         raise Invalid("Request body and URI mismatch", field=key)
@@ -92,17 +91,17 @@ def update_extra_spec(context: Context, compute: Compute, flavor_id: str, key: s
 
 
 @delete("/flavors/{flavor_id:str}/os-extra_specs/{key:str}", status_code=200, sync_to_thread=True)
-def delete_extra_spec(context: Context, compute: Compute, flavor_id: str, key: str) -> None:
+def delete_extra_spec(context: Caller, compute: Service, flavor_id: Id, key: Id) -> None:
     compute.flavors.delete_extra_spec(context, flavor_id, key)
 
 
 @get("/flavors/{flavor_id:str}/os-flavor-access", sync_to_thread=True)
-def list_access(context: Context, compute: Compute, flavor_id: str) -> dict[str, Any]:
+def list_access(context: Caller, compute: Service, flavor_id: Id) -> dict[str, Any]:
     return {"flavor_access": views.access(compute.flavors.access(context, flavor_id))}
 
 
 @post("/flavors/{flavor_id:str}/action", status_code=200, sync_to_thread=True)
-def flavor_action(context: Context, compute: Compute, flavor_id: str, body: bytes) -> dict[str, Any]:
+def flavor_action(context: Caller, compute: Service, flavor_id: Id, body: Body) -> dict[str, Any]:
     match form.document(body):
         case {"addTenantAccess": arguments}:
             change, name = compute.flavors.add_access, "addTenantAccess"

@@ -7,6 +7,7 @@ from litestar import Response, delete, get, post, put
 from hydria.base.errors import Invalid
 from hydria.cloud.compute import form, views
 from hydria.cloud.compute.form import Form
+from hydria.cloud.compute.handler import Body, Caller, Id, Minor, Service
 from hydria.cloud.compute.paging import page
 from hydria.cloud.compute.resources import Server
 from hydria.cloud.compute.servers import AttachInterface, CreateServer, UpdateServer
@@ -53,20 +54,20 @@ def _list(request: AnyRequest, context: Context, compute: Compute) -> tuple[list
 
 
 @get("/servers", sync_to_thread=True)
-def list_servers(request: AnyRequest, context: Context, compute: Compute) -> dict[str, Any]:
+def list_servers(request: AnyRequest, context: Caller, compute: Service) -> dict[str, Any]:
     found, links = _list(request, context, compute)
     return {"servers": [views.brief(own_url(request, ""), "servers", server) for server in found], **links}
 
 
 @get("/servers/detail", sync_to_thread=True)
-def list_servers_detail(request: AnyRequest, context: Context, compute: Compute, version: int) -> dict[str, Any]:
+def list_servers_detail(request: AnyRequest, context: Caller, compute: Service, version: Minor) -> dict[str, Any]:
     found, links = _list(request, context, compute)
     with compute.database.read():
         return {"servers": [_shown(request, context, compute, server, version) for server in found], **links}
 
 
 @post("/servers", status_code=202, sync_to_thread=True)
-def create_server(request: AnyRequest, context: Context, compute: Compute, body: bytes) -> Response[dict[str, Any]]:
+def create_server(request: AnyRequest, context: Caller, compute: Service, body: Body) -> Response[dict[str, Any]]:
     content = form.document(body)
     hints: Any = next((content[name] for name in HINTS if name in content), {})
     server = compute.servers.create(
@@ -79,26 +80,26 @@ def create_server(request: AnyRequest, context: Context, compute: Compute, body:
 
 @get("/servers/{server_id:str}", sync_to_thread=True)
 def show_server(
-    request: AnyRequest, context: Context, compute: Compute, version: int, server_id: str
+    request: AnyRequest, context: Caller, compute: Service, version: Minor, server_id: Id
 ) -> dict[str, Any]:
     return {"server": _shown(request, context, compute, compute.servers.get(context, server_id), version)}
 
 
 @put("/servers/{server_id:str}", sync_to_thread=True)
 def update_server(
-    *, request: AnyRequest, context: Context, compute: Compute, version: int, server_id: str, body: bytes
+    *, request: AnyRequest, context: Caller, compute: Service, version: Minor, server_id: Id, body: Body
 ) -> dict[str, Any]:
     server = compute.servers.update(context, server_id, form.read(body, "server", UpdateServer))
     return {"server": _shown(request, context, compute, server, version)}
 
 
 @delete("/servers/{server_id:str}", status_code=204, sync_to_thread=True)
-def delete_server(context: Context, compute: Compute, server_id: str) -> None:
+def delete_server(context: Caller, compute: Service, server_id: Id) -> None:
     compute.servers.delete(context, server_id)
 
 
 @post("/servers/{server_id:str}/action", status_code=202, sync_to_thread=True)
-def server_action(context: Context, compute: Compute, server_id: str, body: bytes) -> Response[dict[str, Any] | None]:
+def server_action(context: Caller, compute: Service, server_id: Id, body: Body) -> Response[dict[str, Any] | None]:
     match form.document(body):
         case {"os-stop": _}:
             compute.servers.stop(context, server_id)
@@ -120,26 +121,26 @@ def server_action(context: Context, compute: Compute, server_id: str, body: byte
 
 
 @get("/servers/{server_id:str}/os-interface", sync_to_thread=True)
-def list_interfaces(context: Context, compute: Compute, version: int, server_id: str) -> dict[str, Any]:
+def list_interfaces(context: Caller, compute: Service, version: Minor, server_id: Id) -> dict[str, Any]:
     server = compute.servers.get(context, server_id)
     return {"interfaceAttachments": [views.interface(port, version) for port, _ in _nics(compute, server)]}
 
 
 @post("/servers/{server_id:str}/os-interface", status_code=200, sync_to_thread=True)
-def create_interface(context: Context, compute: Compute, version: int, server_id: str, body: bytes) -> dict[str, Any]:
+def create_interface(context: Caller, compute: Service, version: Minor, server_id: Id, body: Body) -> dict[str, Any]:
     wanted = form.read(body, "interfaceAttachment", AttachInterface)
     interface = compute.servers.attach(context, server_id, wanted)
     return {"interfaceAttachment": views.interface(compute.network.port(interface.id), version)}
 
 
 @get("/servers/{server_id:str}/os-interface/{port_id:str}", sync_to_thread=True)
-def show_interface(context: Context, compute: Compute, version: int, server_id: str, port_id: str) -> dict[str, Any]:
+def show_interface(context: Caller, compute: Service, version: Minor, server_id: Id, port_id: Id) -> dict[str, Any]:
     interface = compute.servers.interface(context, server_id, port_id)
     return {"interfaceAttachment": views.interface(compute.network.port(interface.id), version)}
 
 
 @delete("/servers/{server_id:str}/os-interface/{port_id:str}", status_code=202, sync_to_thread=True)
-def delete_interface(context: Context, compute: Compute, server_id: str, port_id: str) -> None:
+def delete_interface(context: Caller, compute: Service, server_id: Id, port_id: Id) -> None:
     compute.servers.detach(context, server_id, port_id)
 
 

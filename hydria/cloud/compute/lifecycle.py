@@ -200,7 +200,7 @@ class Lifecycle:
                 server, vm_state="active", task_state=None, power_state=RUNNING, fault=None, launched_at=now()
             )
         self._watcher.watch(server.id, child)
-        logger.info("server runs", server_id=server.id, pid=child.pid, host=server.host)
+        logger.info("server runs", pid=child.pid, host=server.host)
 
     def _plug(self, server: Server, interface: Interface) -> None:
         nic = self.placement.nic(interface)

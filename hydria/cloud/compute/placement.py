@@ -114,11 +114,13 @@ class Placement:
             vf = claims.choose(inventory.get(host, ()), self.hosts.claimed(connection), physical_network(network))
             profile = {"physical_network": physical_network(network), "pci_slot": str(vf)}
         present = interfaces.select(connection, {"server_id": [server.id]})
+        # Only a NIC that the server is made with can be its first, which we configure.
+        before_first = -1 if server.vm_state == "building" else 0
         interface = Interface(
             id=port.id,
             server_id=server.id,
             network_id=port.network_id,
-            position=max((other.position for other in present), default=-1) + 1,
+            position=max((other.position for other in present), default=before_first) + 1,
             preserve=request.port is not None,
             state="attaching",
             host=host,

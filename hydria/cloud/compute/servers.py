@@ -102,6 +102,7 @@ class Servers:
         """Newest first. Raises Invalid where a filter can't be understood."""
         with self.database.read() as connection:
             found = servers.select(connection)[::-1]
+        named = _pattern(filters.get("name", ""))
         everybody = filters.get("all_tenants", filters.get("all_projects", "0")).lower() in {"", "1", "true"}
         if everybody:
             context.require_admin("os_compute_api:servers:index:get_all_tenants")
@@ -111,6 +112,7 @@ class Servers:
             for server in found
             if (everybody or server.project_id == context.project_id)
             and (not everybody or project is None or server.project_id == project)
+            and named.search(server.name)
             and _matches(server, filters)
         ]
 
@@ -298,12 +300,15 @@ def status(server: Server) -> str:
     return {"building": "BUILD", "active": "ACTIVE", "stopped": "SHUTOFF", "error": "ERROR"}[server.vm_state]
 
 
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise invalid_field("name", text, f"It is no regular expression: {error}.") from error
+
+
 def _matches(server: Server, filters: Mapping[str, str]) -> bool:
     """Nova's filters; what it does not know it ignores."""
-    try:
-        named = re.search(filters.get("name", ""), server.name) is not None
-    except re.error as error:
-        raise invalid_field("name", filters["name"], f"It is no regular expression: {error}.") from error
     equal = {
         "status": status(server),
         "host": server.host,
@@ -315,7 +320,7 @@ def _matches(server: Server, filters: Mapping[str, str]) -> bool:
         "availability_zone": server.zone,
     }
     deleted = filters.get("deleted", "false").lower() in {"1", "true"}
-    return named and not deleted and all(filters[key] == value for key, value in equal.items() if key in filters)
+    return not deleted and all(filters[key] == value for key, value in equal.items() if key in filters)
 
 
 def _user_data(text: str | None) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection
 
 from hydria.base import config, process
 from hydria.base.errors import Retryable
@@ -15,7 +15,7 @@ from hydria.cloud.compute.servers import AttachInterface, CreateServer, ServerNe
 from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
 from hydria.cloud.database import Database
-from hydria.cloud.hypervisor import guest
+from hydria.cloud.hypervisor import cloud_config, guest
 from hydria.cloud.hypervisor.guest import Guest, Machine
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network
@@ -43,6 +43,20 @@ class Points:
             self.countdown = None
             raise Killed
         self.countdown -= 1
+
+
+class KillableDatabase(Database):
+    """Killed right before a commit: nothing of the transaction is left."""
+
+    points: Points
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Connection]:
+        outermost = getattr(self._thread, "connection", None) is None
+        with super().begin() as connection:
+            yield connection
+            if outermost:
+                self.points.pass_()
 
 
 class FakeNics:
@@ -105,7 +119,7 @@ class FakeFabric:
         return set(self.plugged)
 
     def configure(self, *, pid: int, name: str, addresses: Sequence[str]) -> None:
-        assert name == "eth0"
+        assert name == "eth0" or name.startswith("pf-")
         self.configured[pid] = addresses
         self._points.pass_()
 
@@ -123,6 +137,7 @@ class FakeHypervisor:
 
     def prepare(self, server_id: str, user_data: bytes) -> None:
         self._points.pass_()
+        cloud_config.files(user_data)
         self.files[server_id] = user_data
         self._points.pass_()
 
@@ -192,8 +207,8 @@ class World:
         self.networks = {name: self._network(name) for name in (*NETWORKS, "mgmt")}
 
     def start(self) -> None:
-        self.database = Database(self.cloud.database_url)
-        event.listen(self.database._engine, "commit", lambda _connection: self.points.pass_())
+        self.database = KillableDatabase(self.cloud.database_url)
+        self.database.points = self.points
         self.network = Network(config.Config(cloud=self.cloud, fabric=config.Fabric(kind="software")), self.database)
         self.compute = Compute(
             cloud=self.cloud,
