@@ -25,6 +25,10 @@ logger = log.Logger(__name__)
 AGENT = (sys.executable, "-I", "-m", "hydria.agent")
 CONSOLE_BYTES = 1024 * 1024
 
+_outer_processes: dict[Guest, process.Process] = {}
+"""bubblewrap's own process of each guest started here: children of this program, whichever object started them."""
+_lock = threading.Lock()
+
 
 class BootFailed(Terminal):
     """The container could not be made; the text is the console's end."""
@@ -36,8 +40,6 @@ class Namespace:
     def __init__(self, directory: Path, program: tuple[str, ...] = ()) -> None:
         self._directory = directory
         self._program = program or AGENT
-        self._processes: dict[Guest, process.Process] = {}
-        self._lock = threading.Lock()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A guest sees the package read-only: what is not compiled now would be compiled at each boot.
         compileall.compile_dir(str(Path(hydria.__file__).parent), quiet=2)
@@ -70,8 +72,8 @@ class Namespace:
                 guest.kill(child)
                 started.wait()
                 raise
-            with self._lock:
-                self._processes[child] = started
+            with _lock:
+                _outer_processes[child] = started
             with contextlib.suppress(BrokenPipeError):  # it ended meanwhile: the watcher tells
                 os.write(write_end, b"\n")
 
@@ -111,8 +113,8 @@ class Namespace:
 
     def reap(self, guest_: Guest) -> None:
         """Bubblewrap's outer process, our child, ends after the guest; one of an earlier run of ours is init's."""
-        with self._lock:
-            started = self._processes.pop(guest_, None)
+        with _lock:
+            started = _outer_processes.pop(guest_, None)
         if started is not None:
             started.wait()
 
