@@ -4,8 +4,10 @@ import base64
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +17,11 @@ import pytest
 from machine import ip, run
 
 from hydria.base import config, process
+from hydria.base.errors import Terminal
 from hydria.cloud.compute.flavors import CreateFlavor
 from hydria.cloud.compute.resources import Server
-from hydria.cloud.compute.service import Compute
 from hydria.cloud.compute.servers import AttachInterface, CreateServer, ServerNetwork, status
+from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
 from hydria.cloud.database import Database
 from hydria.cloud.hypervisor import guest
@@ -202,8 +205,8 @@ def test_host_is_not_visible(place: Place, tmp_path_factory: pytest.TempPathFact
 def test_writable_only_where_it_should_be(place: Place) -> None:
     server = place.boot()
     for name in ("/x", "/usr/x", "/etc/x", "/bin/x", "/proc/sys/kernel/panic"):
-        assert process_status(server, f"touch {name}") != 0
-    for name in ("/run/x", "/tmp/x", "/var/x", "/etc/hydria/x"):
+        assert process_status(server, f"touch {name}") != 0, name
+    for name in ("/run/x", "/tmp/x", "/var/x", "/etc/hydria/x"):  # noqa: S108 - the guest's own
         assert process_status(server, f"touch {name}") == 0
     assert not Path("/run/x").exists()
     assert (place.directory / "servers" / server.id / "var" / "x").exists()
@@ -299,18 +302,45 @@ def test_delete_leaves_nothing(place: Place) -> None:
 
 def processes() -> set[bytes]:
     """Command lines that bear this test's marks."""
-    pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
     return {line for pid in pids if b"program runs as" in (line := cmdline(pid))}
 
 
-def test_guest_ends_when_whoever_makes_it_goes_away(place: Place) -> None:
-    hypervisor = place.compute.hypervisor
-    hypervisor.prepare("half-made", b"")
-    with pytest.raises(KeyboardInterrupt), hypervisor.booting(guest.Machine("half-made", "x", 1, 64)) as child:
+MAKER = """
+import sys, time
+from pathlib import Path
+from hydria.cloud.hypervisor.guest import Machine
+from hydria.cloud.hypervisor.namespace import Namespace
+hypervisor = Namespace(Path(sys.argv[1]), ("/bin/sleep", "1002"))
+hypervisor.prepare("half-made", b"")
+with hypervisor.booting(Machine("half-made", "x", 1, 64)) as child:
+    print(child.pid, child.started, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_guest_ends_when_whoever_makes_it_is_killed(tmp_path: Path) -> None:
+    maker = process.start([sys.executable, "-c", MAKER, str(tmp_path)], stdin=process.PIPE, stdout=process.PIPE)
+    assert maker.stdout is not None
+    assert maker.stdin is not None
+    with maker.stdout, maker.stdin:
+        child = guest.Guest(*map(int, maker.stdout.readline().split()))
         assert guest.alive(child)
-        raise KeyboardInterrupt
-    assert not guest.alive(child)
-    hypervisor.remove("half-made")
+        maker.kill()
+        maker.wait()
+        until(lambda: not guest.alive(child))
+
+
+def test_sandbox_that_cannot_be_made_is_a_fault_with_its_reason(place: Place) -> None:
+    hosts = place.directory / "servers" / "broken" / "var"
+    place.compute.hypervisor.prepare("broken", b"")
+    shutil.rmtree(hosts)
+    with (
+        pytest.raises(Terminal, match="Can't find source path"),
+        place.compute.hypervisor.booting(guest.Machine("broken", "x", 1, 64)),
+    ):
+        pass
+    place.compute.hypervisor.remove("broken")
 
 
 def test_boot_is_fast(place: Place) -> None:

@@ -81,7 +81,7 @@ class Flavors:
         if not isinstance(form.swap, int) and form.swap not in {"", "0"}:
             raise Invalid(f"Invalid input for field/attribute swap. Value: {form.swap}.", field="swap")
         flavor = Flavor(
-            id=form.id if form.id not in {None, "", "auto"} and form.id is not None else new_id(),
+            id=new_id() if not form.id or form.id == "auto" else form.id,
             name=form.name,
             ram=form.ram,
             disk=form.disk,

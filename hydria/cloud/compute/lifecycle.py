@@ -146,15 +146,18 @@ class Lifecycle:
     # -- after a start of the program
 
     def recover(self) -> None:
-        """End what was interrupted, adopt what runs, take back what nobody claims."""
+        """Take back what nobody claims; then, in the background, end what was interrupted and adopt what runs."""
         with self._database.read() as connection:
             known = servers.select(connection)
             claimed = self.placement.hosts.claimed(connection)
         for server_id in self.hypervisor.servers() - {server.id for server in known}:
             self.hypervisor.remove(server_id)
-        for pfs in self.placement.hosts.inventory().values():
-            self._wiring.take_back(strays(pfs, claimed))
-        self._wiring.unplug_all_but(self.placement.port_ids())
+        try:
+            for pfs in self.placement.hosts.inventory().values():
+                self._wiring.take_back(strays(pfs, claimed))
+            self._wiring.unplug_all_but(self.placement.port_ids())
+        except HydriaError as error:
+            logger.warning("NICs cannot be read: nobody looks for lost ones now", reason=error.message)
         for server in known:
             self._recover(server)
 
@@ -168,14 +171,16 @@ class Lifecycle:
             "scheduling": self.build,
             "spawning": self._rebuild,
         }
-        if server.task_state is not None:
-            self.submit(resume[server.task_state], server.id)
-            return
-        for interface in self.placement.interfaces(server.id):
-            if interface.state != "attached":
-                self.detach(interface)
-        if server.guest is not None:
-            self._watcher.watch(server.id, server.guest)
+        self.submit(resume[server.task_state] if server.task_state else self._settle, server.id)
+
+    def _settle(self, server_id: str) -> None:
+        """No step was under way but perhaps an attach or a detach, whose caller got no answer: both end detached."""
+        with self.exclusively(server_id) as server:
+            for interface in self.placement.interfaces(server_id):
+                if interface.state != "attached":
+                    self.detach(interface)
+            if server is not None and server.guest is not None:
+                self._watcher.watch(server_id, server.guest)
 
     def _rebuild(self, server_id: str) -> None:
         with self.exclusively(server_id) as server:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hydria.base import log
+from hydria.base.errors import Retryable
 from hydria.sriov.inventory import VfId, VfSettings
 from hydria.sriov.nics import Nics
 
@@ -83,6 +84,9 @@ class Wiring:
 
 def free_name(pid: int) -> str:
     """eth1, eth2, ...: the first that the guest has not, in the namespace that its NICs arrive in."""
-    lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()
+    try:
+        lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()
+    except OSError as error:
+        raise Retryable(f"Plugging a NIC into process {pid}: it is gone") from error
     used = {line.partition(":")[0].strip() for line in lines}
     return next(name for number in itertools.count(1) if (name := f"eth{number}") not in used)

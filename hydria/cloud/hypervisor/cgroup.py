@@ -5,6 +5,7 @@ import functools
 from pathlib import Path
 
 from hydria.base import log
+from hydria.base.errors import Terminal
 from hydria.cloud.hypervisor.guest import Guest, Machine
 
 logger = log.Logger(__name__)
@@ -38,11 +39,19 @@ def limit(machine: Machine, guest: Guest) -> None:
     if group is None:
         return
     own = group / machine.id
-    own.mkdir(exist_ok=True)
-    (own / "memory.max").write_text(str(machine.ram * 1024 * 1024))
-    (own / "cpu.max").write_text(f"{machine.vcpus * CPU_PERIOD_US} {CPU_PERIOD_US}")
-    (own / "pids.max").write_text(str(PIDS_MAX))
-    (own / "cgroup.procs").write_text(str(guest.pid))
+    values = {
+        "memory.max": machine.ram * 1024 * 1024,
+        "cpu.max": f"{machine.vcpus * CPU_PERIOD_US} {CPU_PERIOD_US}",
+        "pids.max": PIDS_MAX,
+        # Last: from here on the limits hold.
+        "cgroup.procs": guest.pid,
+    }
+    try:
+        own.mkdir(exist_ok=True)
+        for name, value in values.items():
+            (own / name).write_text(str(value))
+    except OSError as error:
+        raise Terminal(f"Limiting server {machine.id} by cgroup {own}: {error}") from error
 
 
 def remove(server_id: str) -> None:

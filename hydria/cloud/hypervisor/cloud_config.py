@@ -83,7 +83,7 @@ def _content(entry: WriteFile) -> bytes:
     if unknown := encodings - {"b64", "gz"} - {"text/plain"}:
         raise BadUserData(f"Reading user data: encoding {min(unknown)} of {entry.path} is not known")
     try:
-        decoded = base64.b64decode(content) if "b64" in encodings else content
+        decoded = base64.b64decode(b"".join(content.split()), validate=True) if "b64" in encodings else content
         return gzip.decompress(decoded) if "gz" in encodings else decoded
     except (binascii.Error, OSError, EOFError) as error:
         raise BadUserData(f"Reading user data: content of {entry.path} is not {entry.encoding}") from error

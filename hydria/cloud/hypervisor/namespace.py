@@ -7,6 +7,7 @@ import compileall
 import contextlib
 import os
 import shutil
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ logger = log.Logger(__name__)
 
 AGENT = (sys.executable, "-I", "-m", "hydria.agent")
 CONSOLE_BYTES = 1024 * 1024
+BOOT_TIMEOUT = 10.0
 
 _outer_processes: dict[Guest, process.Process] = {}
 """bubblewrap's own process of each guest started here: children of this program, whichever object started them."""
@@ -60,14 +62,14 @@ class Namespace:
     def booting(self, machine: Machine) -> Iterator[Guest]:
         files = self._files(machine.id)
         files.hosts.write_text(f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {machine.name}\n")
-        read_end, write_end = os.pipe()
-        with contextlib.ExitStack() as stack:
-            # Closing it without a line makes the supervisor inside end: the undo of all that is done here.
-            stack.callback(os.close, write_end)
-            started, child = self._start(machine, files, read_end)
+        # Closing ours without a line makes the supervisor inside end: the undo of all that is done here.
+        ours, theirs = socket.socketpair()
+        with ours:
+            started, child = self._start(machine, files, theirs)
             try:
                 cgroup.limit(machine, child)
                 yield child
+                self._await_sandbox(machine, ours)
             except BaseException:
                 guest.kill(child)
                 started.wait()
@@ -75,18 +77,33 @@ class Namespace:
             with _lock:
                 _outer_processes[child] = started
             with contextlib.suppress(BrokenPipeError):  # it ended meanwhile: the watcher tells
-                os.write(write_end, b"\n")
+                ours.sendall(b"\n")
 
-    def _start(self, machine: Machine, files: sandbox.Files, standard_input: int) -> tuple[process.Process, Guest]:
+    def _await_sandbox(self, machine: Machine, supervisor: socket.socket) -> None:
+        """It has been set up meanwhile; mostly this does not wait."""
+        supervisor.settimeout(BOOT_TIMEOUT)
+        try:
+            said = supervisor.recv(16)
+        except OSError as error:
+            raise BootFailed(f"Starting server {machine.id}: its sandbox says {error}") from error
+        if not said:
+            raise BootFailed(f"Starting server {machine.id}: {self._last_words(machine)}")
+
+    def _last_words(self, machine: Machine) -> str:
+        return self.console(machine.id, 5).strip() or "bwrap ended without a word"
+
+    def _start(
+        self, machine: Machine, files: sandbox.Files, standard_input: socket.socket
+    ) -> tuple[process.Process, Guest]:
         info_read, info_write = os.pipe()
         with contextlib.ExitStack() as stack:
             console = stack.enter_context(_console(files.console))
-            stack.callback(os.close, standard_input)
+            stack.enter_context(standard_input)
             report = stack.enter_context(os.fdopen(info_read, "rb"))
             try:
                 started = process.start(
                     sandbox.arguments(files, machine.name, self._program, info_fd=info_write),
-                    stdin=standard_input,
+                    stdin=standard_input.fileno(),
                     stdout=console,
                     stderr=console,
                     pass_fds=(info_write,),
@@ -97,14 +114,12 @@ class Namespace:
             text = report.read()
         if not text:
             started.wait()
-            raise BootFailed(f"Starting server {machine.id}: {self.console(machine.id, 5).strip() or 'bwrap ended'}")
+            raise BootFailed(f"Starting server {machine.id}: {self._last_words(machine)}")
         pid: int = msgspec.json.decode(text)["child-pid"]
         birth = guest.started_at(pid)
         if birth is None:
             started.wait()
-            raise BootFailed(
-                f"Starting server {machine.id}: {self.console(machine.id, 5).strip() or 'it ended at once'}"
-            )
+            raise BootFailed(f"Starting server {machine.id}: {self._last_words(machine)}")
         return started, Guest(pid, birth)
 
     def kill(self, guest_: Guest) -> None:

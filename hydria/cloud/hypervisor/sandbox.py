@@ -41,6 +41,7 @@ ENVIRONMENT = {
 TMPFS_BYTES = 64 * 1024 * 1024
 
 SUPERVISOR = r"""
+echo ready >&0
 IFS= read -r _ || exit 125
 exec </dev/null
 trap 'exit 0' TERM
@@ -56,8 +57,9 @@ while :; do
     delay=$((delay < 8 ? delay * 2 + 1 : 15))
 done
 """
-"""Process 1. A line on standard input lets the program start; its end without one means that whoever was making this
-server is gone, and so this goes too. As process 1 it also reaps what is orphaned."""
+"""Process 1. Its standard input is a socket to whoever makes this server: it says that the sandbox stands, then a line
+lets the program start; the socket's end without one means that they are gone, and so this goes too. As process 1 it
+also reaps what is orphaned."""
 
 
 @dataclass(frozen=True)

@@ -149,8 +149,10 @@ def test_guides_aggregate_steps(call: Client):
             (
                 400,
                 "badRequest",
-                "Invalid input for field/attribute aggregate. Value: '...'. "
-                "Additional properties are not allowed ('colour' was unexpected).",
+                (
+                    "Invalid input for field/attribute aggregate. Value: '...'. "
+                    "Additional properties are not allowed ('colour' was unexpected)."
+                ),
             ),
             id="unknown field",
         ),
@@ -200,8 +202,10 @@ def test_guides_aggregate_steps(call: Client):
             (
                 400,
                 "badRequest",
-                "Invalid input for field/attribute name. Value: '('. It is no regular expression: "
-                "missing ), unterminated subpattern at position 0.",
+                (
+                    "Invalid input for field/attribute name. Value: '('. It is no regular expression: "
+                    "missing ), unterminated subpattern at position 0."
+                ),
             ),
             id="bad name filter",
         ),
