@@ -1,0 +1,205 @@
+"""The books: which host has a server, which ports and VFs it has. Every change of them is one transaction.
+
+Talks to nobody outside the database: what is written here, `lifecycle` then makes true.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from hydria.base.errors import Conflict
+from hydria.cloud.compute import scheduler
+from hydria.cloud.compute.hosts import Hosts, Inventory, group_hosts
+from hydria.cloud.compute.resources import (
+    DEFAULT_ZONE,
+    Interface,
+    Request,
+    Server,
+    interfaces,
+    server_groups,
+    servers,
+)
+from hydria.cloud.compute.wiring import Nic
+from hydria.cloud.database import Database
+from hydria.cloud.network.errors import PortNotFound
+from hydria.cloud.network.resources import FixedIpRequest, NetworkRow, Port
+from hydria.cloud.network.service import Network
+from hydria.cloud.resource import now
+from hydria.sriov import claims
+from hydria.sriov.inventory import VfId
+
+MANAGEMENT = "mgmt"
+"""What the fabric calls the network of ports whose network names no physical one."""
+
+
+class PortInUse(Conflict):
+    pass
+
+
+@dataclass(frozen=True)
+class Placement:
+    database: Database
+    network: Network
+    hosts: Hosts
+
+    def place(self, server: Server) -> Server:
+        """Choose a host, make and bind the ports, claim the VFs. Raises NoValidHost, and then nothing is changed."""
+        try:
+            return self._place(server, self.hosts.inventory())
+        except scheduler.NoValidHost:
+            # A VF may have come home after we looked and before its claim went: look once more.
+            return self._place(server, self.hosts.inventory())
+
+    def _place(self, server: Server, inventory: Inventory) -> Server:
+        with self.database.begin() as connection:
+            snapshot = self.hosts.snapshot(connection, inventory, server.group_id)
+            chosen = scheduler.choose(self._request(connection, server), snapshot)
+            self.store(server, host=chosen.name, task_state="spawning")
+            for request in server.requests:
+                self._add(connection, server, request, inventory)
+        return server
+
+    def store(self, server: Server, **values: object) -> None:
+        """Change the row and `server`. What others have changed since `server` was read stays, a wish to delete too."""
+        with self.database.begin() as connection:
+            current = servers.get(connection, server.id)
+            if current is None:
+                return
+            if current.task_state == "deleting":
+                values["task_state"] = "deleting"
+            for name, value in {**values, "updated_at": now()}.items():
+                setattr(server, name, value)
+                setattr(current, name, value)
+            servers.replace(connection, current)
+
+    def _request(self, connection: Connection, server: Server) -> scheduler.Request:
+        group = server_groups.get(connection, server.group_id) if server.group_id else None
+        direct = (self._direct_network(request) for request in server.requests)
+        return scheduler.Request(
+            extra_specs=server.flavor.extra_specs,
+            physical_networks=tuple(name for name in direct if name is not None),
+            zone=server.zone,
+            host=server.forced_host,
+            group_policy=group.policy if group else None,
+            group_hosts=frozenset(group_hosts(connection, server.group_id)),
+        )
+
+    def _direct_network(self, request: Request) -> str | None:
+        """The physical network that a VF is needed on."""
+        if request.port is None:
+            return None
+        port = self.network.port(request.port)
+        return physical_network(self.network.network(port.network_id)) if is_direct(port) else None
+
+    def add(self, server: Server, request: Request) -> Interface:
+        """One more interface for a placed server. Raises NoFreeVf, PortInUse, and then nothing is changed."""
+        try:
+            return self._add_one(server, request)
+        except claims.NoFreeVf:
+            return self._add_one(server, request)
+
+    def _add_one(self, server: Server, request: Request) -> Interface:
+        inventory = self.hosts.inventory()
+        with self.database.begin() as connection:
+            return self._add(connection, server, request, inventory)
+
+    def _add(self, connection: Connection, server: Server, request: Request, inventory: Inventory) -> Interface:
+        host = server.host or ""
+        owner = f"compute:{server.zone or DEFAULT_ZONE}"
+        port = self._port(server, request, owner)
+        network = self.network.network(port.network_id)
+        vf, profile = None, dict[str, Any]()
+        if is_direct(port):
+            vf = claims.choose(inventory.get(host, ()), self.hosts.claimed(connection), physical_network(network))
+            profile = {"physical_network": physical_network(network), "pci_slot": str(vf)}
+        present = interfaces.select(connection, {"server_id": [server.id]})
+        # Only a NIC that the server is made with can be its first, which we configure.
+        before_first = -1 if server.vm_state == "building" else 0
+        interface = Interface(
+            id=port.id,
+            server_id=server.id,
+            network_id=port.network_id,
+            position=max((other.position for other in present), default=before_first) + 1,
+            preserve=request.port is not None,
+            state="attaching",
+            host=host,
+            pf=vf.pf if vf else None,
+            vf=vf.index if vf else None,
+        )
+        interfaces.insert(connection, interface)
+        self.network.bind(port.id, host=host, device_id=server.id, device_owner=owner, profile=profile)
+        return interface
+
+    def _port(self, server: Server, request: Request, owner: str) -> Port:
+        if request.port is not None:
+            port = self.network.port(request.port)
+            if (port.device_id and port.device_id != server.id) or port.binding_host_id:
+                raise PortInUse(f"Port {port.id} is still in use.")
+            return port
+        return self.network.create_port(
+            network_id=request.network or "",
+            project_id=server.project_id,
+            device_id=server.id,
+            device_owner=owner,
+            fixed_ips=[FixedIpRequest(ip_address=request.fixed_ip)] if request.fixed_ip else None,
+        )
+
+    def interfaces(self, server_id: str) -> list[Interface]:
+        """In the order in which the guest got them."""
+        with self.database.read() as connection:
+            found = interfaces.select(connection, {"server_id": [server_id]})
+        return sorted(found, key=lambda interface: interface.position)
+
+    def port_ids(self) -> frozenset[str]:
+        """Of every server's NICs."""
+        with self.database.read() as connection:
+            return frozenset(interface.id for interface in interfaces.select(connection))
+
+    def mark(self, interface: Interface, state: Any) -> None:
+        with self.database.begin() as connection:
+            interface.state = state
+            interfaces.replace(connection, interface)
+
+    def release(self, interface: Interface) -> None:
+        """Nobody has the port and its VF any more. May run twice. Its NIC must be unplugged before."""
+        with self.database.begin() as connection:
+            if interfaces.delete(connection, interface.id):
+                if interface.preserve:
+                    self.network.unbind(interface.id)
+                else:
+                    self.network.delete_port(interface.id)
+
+    def nic(self, interface: Interface) -> Nic | None:
+        """What the guest is to get; None when the port was deleted behind the server's back."""
+        try:
+            port = self.network.port(interface.id)
+            network = self.network.network(port.network_id)
+        except PortNotFound:
+            return None
+        return Nic(
+            port_id=port.id,
+            mac=port.mac_address,
+            mtu=network.mtu,
+            physical_network=physical_network(network),
+            vlan=network.segmentation_id or 0,
+            vf=claim_of(interface),
+            spoofchk=port.port_security_enabled,
+            addresses=self._addresses(port) if interface.position == 0 else (),
+        )
+
+    def _addresses(self, port: Port) -> tuple[str, ...]:
+        lengths = {ip.subnet_id: self.network.subnet(ip.subnet_id).cidr.partition("/")[2] for ip in port.fixed_ips}
+        return tuple(f"{ip.ip_address}/{lengths[ip.subnet_id]}" for ip in port.fixed_ips)
+
+
+def claim_of(interface: Interface) -> VfId | None:
+    return None if interface.pf is None or interface.vf is None else VfId(interface.pf, interface.vf)
+
+
+def is_direct(port: Port) -> bool:
+    return port.binding_vnic_type == "direct"
+
+
+def physical_network(network: NetworkRow) -> str:
+    return network.physical_network or MANAGEMENT

@@ -1,0 +1,50 @@
+"""The compute service: wires its parts. Knows no HTTP."""
+
+from pathlib import Path
+
+from hydria.base import config
+from hydria.cloud.compute.aggregates import Aggregates
+from hydria.cloud.compute.flavors import Flavors
+from hydria.cloud.compute.hosts import Hosts
+from hydria.cloud.compute.lifecycle import Lifecycle
+from hydria.cloud.compute.placement import Placement
+from hydria.cloud.compute.server_groups import ServerGroups
+from hydria.cloud.compute.servers import Servers
+from hydria.cloud.compute.wiring import Fabric, Wiring
+from hydria.cloud.database import Database
+from hydria.cloud.hypervisor.guest import Hypervisor
+from hydria.cloud.hypervisor.namespace import Namespace
+from hydria.cloud.network.service import Network
+from hydria.sriov.nics import Nics
+
+
+class Compute:
+    """`start` after the tables are made; `close` leaves the servers running."""
+
+    def __init__(
+        self,
+        *,
+        cloud: config.Cloud,
+        database: Database,
+        network: Network,
+        nics: Nics,
+        fabric: Fabric,
+        hypervisor: Hypervisor | None = None,
+    ) -> None:
+        self.database = database
+        self.network = network
+        self.hypervisor = hypervisor or Namespace(Path(cloud.state_dir) / "servers", cloud.namespace_agent)
+        self.hosts = Hosts(database, nics, cloud.hosts)
+        self.flavors = Flavors(database)
+        self.aggregates = Aggregates(database, self.hosts.names)
+        self.groups = ServerGroups(database)
+        self.lifecycle = Lifecycle(Placement(database, network, self.hosts), Wiring(nics, fabric), self.hypervisor)
+        self.servers = Servers(database, network, self.hosts, self.flavors, self.groups, self.lifecycle)
+
+    def start(self) -> None:
+        """Adopt running servers, end what an earlier run left half done. Returns before the slow part is done."""
+        self.network.on_port_deleted(lambda port: self.lifecycle.port_deleted(port.id, port.device_id))
+        self.lifecycle.start()
+
+    def close(self) -> None:
+        self.lifecycle.close()

@@ -1,0 +1,107 @@
+"""What compute asks of a hypervisor, and how a guest's process is known again. Knows no kind of guest."""
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hydria.base.errors import Retryable
+
+KILL_TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True)
+class Guest:
+    """The first process of a running server. The start time tells it from a later process of the same number."""
+
+    pid: int
+    started: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a hypervisor has to know of a server."""
+
+    id: str
+    name: str
+    vcpus: int
+    ram: int
+    """MiB."""
+
+
+class Hypervisor(Protocol):
+    kind: str
+
+    def prepare(self, server_id: str, user_data: bytes) -> None:
+        """Keep the config drive for the first boot. May run twice."""
+
+    def booting(self, machine: Machine) -> AbstractContextManager[Guest]:
+        """Inside the block the guest has a network and no program runs yet; the block's end starts it.
+
+        An exception in the block, or the death of this process, ends the guest.
+        """
+
+    def kill(self, guest: Guest) -> None:
+        """Returns when no process of the guest is left. May run twice."""
+
+    def remove(self, server_id: str) -> None:
+        """Delete all that `prepare` and `booting` left on disk. May run twice."""
+
+    def servers(self) -> frozenset[str]:
+        """Ids of which anything is left on disk."""
+
+    def console(self, server_id: str, lines: int | None = None) -> str: ...
+
+
+def started_at(pid: int) -> int | None:
+    """Start time of a living process in clock ticks since boot; None: there is none, or only its zombie."""
+    try:
+        # The name, in parentheses, may itself hold spaces and parentheses: fields count from the last one.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def alive(guest: Guest) -> bool:
+    return started_at(guest.pid) == guest.started
+
+
+@contextlib.contextmanager
+def pidfd(guest: Guest) -> Iterator[int | None]:
+    """A descriptor of the guest's process, None when it has ended; it can't come to mean another process."""
+    descriptor = open_pidfd(guest)
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def open_pidfd(guest: Guest) -> int | None:
+    try:
+        descriptor = os.pidfd_open(guest.pid)
+    except ProcessLookupError:
+        return None
+    if alive(guest):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def kill(guest: Guest) -> None:
+    """SIGKILL to the first process of a pid namespace: the kernel ends all others before it itself is gone."""
+    with pidfd(guest) as descriptor:
+        if descriptor is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        if not poll.poll(KILL_TIMEOUT_MS):
+            raise Retryable(f"Killing guest process {guest.pid}: it still runs after {KILL_TIMEOUT_MS // 1000} s")

@@ -1,0 +1,173 @@
+"""A server is a bubblewrap container: Linux namespaces on the host's kernel. It outlives this process.
+
+Knows nothing of ports and VFs: they are plugged into the guest's network namespace by pid.
+"""
+
+import compileall
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+import hydria
+from hydria.base import log, process
+from hydria.base.errors import Terminal
+from hydria.cloud.hypervisor import cgroup, cloud_config, guest, sandbox
+from hydria.cloud.hypervisor.guest import Guest, Machine
+
+logger = log.Logger(__name__)
+
+AGENT = (sys.executable, "-I", "-m", "hydria.agent")
+CONSOLE_BYTES = 1024 * 1024
+BOOT_TIMEOUT = 10.0
+
+_outer_processes: dict[Guest, process.Process] = {}
+"""bubblewrap's own process of each guest started here: children of this program, whichever object started them."""
+_lock = threading.Lock()
+
+
+class BootFailed(Terminal):
+    """The container could not be made; the text is the console's end."""
+
+
+class Namespace:
+    kind = "namespace"
+
+    def __init__(self, directory: Path, program: tuple[str, ...] = ()) -> None:
+        self._directory = directory
+        self._program = program or AGENT
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A guest sees the package read-only: what is not compiled now would be compiled at each boot.
+        compileall.compile_dir(str(Path(hydria.__file__).parent), quiet=2)
+
+    def prepare(self, server_id: str, user_data: bytes) -> None:
+        files = self._files(server_id)
+        wanted = cloud_config.files(user_data)
+        for directory in (files.root, files.configuration):
+            directory.mkdir(exist_ok=True, mode=0o700)
+        for name in ("lib", "log", "tmp", "cache"):
+            (files.var / name).mkdir(parents=True, exist_ok=True)
+        if not (files.var / "run").is_symlink():
+            (files.var / "run").symlink_to("/run")
+        for file in wanted:
+            _write(files.configuration / file.path, file.content, file.mode)
+
+    @contextlib.contextmanager
+    def booting(self, machine: Machine) -> Iterator[Guest]:
+        files = self._files(machine.id)
+        files.hosts.write_text(f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {machine.name}\n")
+        # Closing ours without a line makes the supervisor inside end: the undo of all that is done here.
+        ours, theirs = socket.socketpair()
+        with ours:
+            started, child = self._start(machine, files, theirs)
+            try:
+                cgroup.limit(machine, child)
+                yield child
+                self._await_sandbox(machine, ours)
+            except BaseException:
+                guest.kill(child)
+                started.wait()
+                raise
+            with _lock:
+                _outer_processes[child] = started
+            with contextlib.suppress(BrokenPipeError):  # it ended meanwhile: the watcher tells
+                ours.sendall(b"\n")
+
+    def _await_sandbox(self, machine: Machine, supervisor: socket.socket) -> None:
+        """It has been set up meanwhile; mostly this does not wait."""
+        supervisor.settimeout(BOOT_TIMEOUT)
+        try:
+            said = supervisor.recv(16)
+        except OSError as error:
+            raise BootFailed(f"Starting server {machine.id}: its sandbox says {error}") from error
+        if not said:
+            raise BootFailed(f"Starting server {machine.id}: {self._last_words(machine)}")
+
+    def _last_words(self, machine: Machine) -> str:
+        return self.console(machine.id, 5).strip() or "bwrap ended without a word"
+
+    def _start(
+        self, machine: Machine, files: sandbox.Files, standard_input: socket.socket
+    ) -> tuple[process.Process, Guest]:
+        info_read, info_write = os.pipe()
+        with contextlib.ExitStack() as stack:
+            console = stack.enter_context(_console(files.console))
+            stack.enter_context(standard_input)
+            report = stack.enter_context(os.fdopen(info_read, "rb"))
+            try:
+                started = process.start(
+                    sandbox.arguments(files, machine.name, self._program, info_fd=info_write),
+                    stdin=standard_input.fileno(),
+                    stdout=console,
+                    stderr=console,
+                    pass_fds=(info_write,),
+                    new_session=True,
+                )
+            finally:
+                os.close(info_write)
+            text = report.read()
+        if not text:
+            started.wait()
+            raise BootFailed(f"Starting server {machine.id}: {self._last_words(machine)}")
+        pid: int = msgspec.json.decode(text)["child-pid"]
+        birth = guest.started_at(pid)
+        if birth is None:
+            started.wait()
+            raise BootFailed(f"Starting server {machine.id}: {self._last_words(machine)}")
+        return started, Guest(pid, birth)
+
+    def kill(self, guest_: Guest) -> None:
+        guest.kill(guest_)
+        self.reap(guest_)
+
+    def reap(self, guest_: Guest) -> None:
+        """Bubblewrap's outer process, our child, ends after the guest; one of an earlier run of ours is init's."""
+        with _lock:
+            started = _outer_processes.pop(guest_, None)
+        if started is not None:
+            started.wait()
+
+    def remove(self, server_id: str) -> None:
+        cgroup.remove(server_id)
+        shutil.rmtree(self._files(server_id).root, ignore_errors=True)
+
+    def servers(self) -> frozenset[str]:
+        return frozenset(path.name for path in self._directory.iterdir())
+
+    def console(self, server_id: str, lines: int | None = None) -> str:
+        try:
+            text = self._files(server_id).console.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return text if lines is None else "".join(text.splitlines(keepends=True)[-lines:] if lines else [])
+
+    def _files(self, server_id: str) -> sandbox.Files:
+        return sandbox.Files(self._directory / server_id)
+
+
+@contextlib.contextmanager
+def _console(path: Path) -> Iterator[int]:
+    """Appended to at each boot, shortened before that when it has grown long."""
+    if path.exists() and path.stat().st_size > CONSOLE_BYTES:
+        path.write_bytes(path.read_bytes()[-CONSOLE_BYTES // 2 :])
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """Never readable by more than `mode` says, not even for a moment."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
+        file.write(content)
