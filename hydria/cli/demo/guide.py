@@ -56,11 +56,13 @@ FLAVOR_STEP = Step(
     (
         (
             "openstack loadbalancer flavorprofile create --name amphora-sriov-profile --provider amphora "
-            '--flavor-data \'{"compute_flavor": "amphora-sriov-flavor", "sriov_vip": true, "allow_member_sriov": true}\''
+            '--flavor-data \'{"compute_flavor": "amphora-sriov-flavor", "sriov_vip": true, '
+            '"allow_member_sriov": true}\''
         ),
         (
             "openstack loadbalancer flavor create --name SRIOV-public-members --flavorprofile amphora-sriov-profile "
-            "--description \"A load balancer that uses SR-IOV for the 'public' network and 'members' network.\" --enable"
+            "--description \"A load balancer that uses SR-IOV for the 'public' network and 'members' network.\" "
+            "--enable"
         ),
     ),
 )

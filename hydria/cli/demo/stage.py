@@ -1,4 +1,4 @@
-"""A whole Hydria of its own: `hydria up` on a temporary state directory, a private fabric, test hosts. Leaves nothing."""
+"""A whole Hydria of its own: `hydria up` in a temporary directory, a private fabric, test hosts. Leaves nothing."""
 
 import contextlib
 import shutil
@@ -175,11 +175,9 @@ class TestHost(msgspec.Struct, frozen=True):
         """Answers HTTP with its name. Returns when it listens."""
         started = self.start([sys.executable, "-I", "-c", BACKEND, self.name, str(port)])
         listening = f":{port:04X} 00000000000000000000000000000000:0000 0A"
-        await_condition(
-            f"backend {self.name} listens",
-            lambda: self.inside(lambda: listening in Path("/proc/thread-self/net/tcp6").read_text()),
-            20.0,
-        )
+        table = Path("/proc/thread-self/net/tcp6")
+        what = f"backend {self.name} listens on port {port}"
+        await_condition(what, lambda: self.inside(lambda: listening in table.read_text()), 20.0)
         return started
 
 

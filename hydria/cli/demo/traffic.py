@@ -12,7 +12,7 @@ from hydria.cli.demo.client import Client
 from hydria.cli.demo.stage import TestHost
 
 CONNECT_SECONDS = 0.05
-"""On one link a connection stands within a millisecond or is refused; what was asked before the VIP was there is lost."""
+"""On one link a connection stands within a millisecond; what was asked before the VIP was there is lost."""
 
 
 class RequestFailed(HydriaError):
@@ -60,7 +60,7 @@ def _get(url: str, seconds: float) -> str:
         answer = connection.getresponse()
         body = answer.read().decode(errors="replace").strip()
     except (OSError, http.client.HTTPException) as error:
-        raise RequestFailed(f"GET {url}: {error or type(error).__name__}") from error
+        raise RequestFailed(f"GET {url}: {type(error).__name__} {error}") from error
     finally:
         connection.close()
     if answer.status != 200:
