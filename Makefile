@@ -1,6 +1,6 @@
 # `make help` lists the targets. Everything runs in .venv, made from uv.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers unit root e2e golden bench clean
+.PHONY: help setup demo test check lint types layers unit root e2e golden docs bench clean
 SHELL := /bin/sh
 RUN := scripts/uv run --frozen --all-extras --no-sync
 
@@ -39,6 +39,9 @@ e2e: ## the whole of Hydria with traffic (as root)
 
 golden: ## rewrite tests/golden from the renderers; read the diff
 	$(RUN) pytest -q tests/unit/render --golden
+
+docs: ## rewrite docs/configuration.md from hydria/base/config.py
+	$(RUN) python scripts/configuration.py
 
 bench: setup ## time from create to first byte, into docs/benchmarks.md (as root)
 	@$(RUN) python bench/create_to_first_byte.py

@@ -21,6 +21,7 @@ def target(scene: Scene) -> Iterator[Json]:
         yield balancer
 
 
+LISTENER = {"loadbalancer_id": "LB", "protocol": "HTTP"}
 ROWS = [
     pytest.param(("POST", "/loadbalancers", {"loadbalancer": {"vip_subnet_id": "PUBLIC", "colour": "red"}}),
                  400, "colour", id="unknown field"),
@@ -42,11 +43,11 @@ ROWS = [
                  400, "has children", id="delete with children"),
     pytest.param(("GET", f"/loadbalancers/{NOBODY}", None),
                  404, f"{NOBODY} not found.", id="missing load balancer"),
-    pytest.param(("POST", "/listeners", {"listener": {"loadbalancer_id": "LB", "protocol": "HTTP", "protocol_port": 80}}),
+    pytest.param(("POST", "/listeners", {"listener": {**LISTENER, "protocol_port": 80}}),
                  409, "80", id="duplicate port"),
-    pytest.param(("POST", "/listeners", {"listener": {"loadbalancer_id": "LB", "protocol": "HTTP", "protocol_port": 0}}),
+    pytest.param(("POST", "/listeners", {"listener": {**LISTENER, "protocol_port": 0}}),
                  400, "protocol_port", id="port out of range"),
-    pytest.param(("POST", "/listeners", {"listener": {"loadbalancer_id": "LB", "protocol": "QUIC", "protocol_port": 81}}),
+    pytest.param(("POST", "/listeners", {"listener": {**LISTENER, "protocol": "QUIC", "protocol_port": 81}}),
                  400, "protocol", id="unknown protocol"),
     pytest.param(("POST", "/listeners", {"listener": {"loadbalancer_id": "LB", "protocol": "TCP", "protocol_port": 81,
                                                      "allowed_cidrs": ["2001:db8::/32"]}}),

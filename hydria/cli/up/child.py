@@ -20,7 +20,7 @@ STEADY_SECONDS = 60.0
 """One that ran for that long and then died starts again without the delay that earlier deaths had earned."""
 
 LOG_BYTES = 16 * 1024 * 1024
-TAIL_LINES = 5
+TAIL_LINES = 3
 
 
 class Child:
@@ -115,7 +115,8 @@ class Child:
             for raw in lines:
                 file.write(raw)
                 line = raw.decode(errors="replace").rstrip("\n")
-                self._tail.append(line)
+                if line.strip(" ^~"):  # not what a traceback underlines with
+                    self._tail.append(line)
                 with contextlib.suppress(OSError):  # the terminal may be gone; the file is not
                     sys.stderr.write(f"{self.name:<10} | {line}\n")
 
