@@ -26,7 +26,7 @@ def choose(options: Options) -> Fabric:
         )
     else:
         name = options.fabric_name
-    return Fabric(kind="software", name=name, management_prefix=management.pick_prefix())
+    return Fabric(kind="software", name=name, management_prefix=management.pick_management_prefix())
 
 
 def ensure(config: Config) -> None:
