@@ -14,6 +14,8 @@ from hydria.cli.demo.stage import TestHost
 CONNECT_SECONDS = 0.05
 """On one link a connection stands within a millisecond; what was asked before the VIP was there is lost."""
 
+PATIENCE = 30.0
+
 
 class RequestFailed(HydriaError):
     """No answer, or not the wanted one."""
@@ -29,14 +31,21 @@ def spread(client: TestHost, url: str, requests: int) -> collections.Counter[str
     return client.inside(lambda: collections.Counter(_get(url, 5.0) for _ in range(requests)))
 
 
-def first_byte(users: Client, client: TestHost, body: dict[str, Any], seconds: float = 30.0) -> tuple[float, Any]:
-    """Create and ask until somebody answers. Returns the seconds from before the POST, and the load balancer."""
+def first_byte(
+    users: Client, client: TestHost, body: dict[str, Any], marks: dict[str, float] | None = None
+) -> tuple[float, Any]:
+    """Create and ask until somebody answers. Returns the seconds from before the POST, and the load balancer.
+
+    Into `marks` goes when the POST was answered.
+    """
     # A neighbour that does not answer is asked again after this time, which would else be a second, and measured.
     client.run(["sysctl", "-qw", "net.ipv4.neigh.eth0.retrans_time_ms=20"])
     began = time.monotonic()
     balancer = users.create("loadbalancers", **body)
+    if marks is not None:
+        marks["POST answered"] = time.monotonic() - began
     url = f"http://{balancer['vip_address']}/"
-    deadline = began + seconds
+    deadline = began + PATIENCE
     pause = threading.Event()
 
     def until_answered() -> float:
