@@ -127,8 +127,8 @@ def _section(runs: list[dict[str, float]]) -> str:
     machine = f"{os.cpu_count()} cores {platform.machine()}, {memory:.0f} GiB, Linux {platform.release().split('-')[0]}"
     lines = [
         f"\n## Create to first byte, {dt.datetime.now(dt.UTC):%Y-%m-%d}\n",
-        f"{machine}; software VFs, `namespace` hypervisor; {len(runs)} creates one after the other: one POST with listener,",
-        "pool and three members, VIP and members on VFs. Milliseconds since the request was sent.\n",
+        f"{machine}; software VFs, `namespace` hypervisor; {len(runs)} creates one after the other, each one POST",
+        "with listener, pool and three members, VIP and members on VFs. Milliseconds since the request was sent.\n",
         "| moment | median | min | max |",
         "|---|---|---|---|",
     ]
