@@ -72,7 +72,7 @@ def _play(console: Console, stage: Stage) -> None:
     for path in show.amphora_namespaces(stage.fabric):
         show.command(console, f"nsenter --net={path} nft list ruleset")
     show.title(console, "VFs in use per PF")
-    show.command(console, f"{sys.executable} -m hydria.cli.main fabric show --fabric {stage.fabric}")
+    show.command(console, f"hydria fabric show --fabric {stage.fabric}")
     _show_time(console, users, client_host)
 
 
@@ -82,7 +82,7 @@ def _type(console: Console, stage: Stage, step: guide.Step) -> None:
         console.print(f"$ {line}", style="bold", markup=False, soft_wrap=True)
         with console.status("..."):
             done = stage.openstack(step.cloud, shlex.split(line)[1:])
-        console.print(done.stdout.rstrip(), markup=False)
+        console.print(done.stdout.rstrip(), markup=False, soft_wrap=True)
 
 
 def _show_traffic(console: Console, client: TestHost, vip: str) -> None:

@@ -1,6 +1,7 @@
 """How the demo looks: titles, commands with their output, bars."""
 
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,8 +24,10 @@ def title(console: Console, text: str) -> None:
 def command(console: Console, line: str) -> None:
     """Type it and show what it prints. Raises ProcessFailed."""
     console.print(f"$ {line}", style="bold", markup=False, soft_wrap=True)
-    environment = {"COLUMNS": str(console.width)}
-    console.print(process.run(shlex.split(line), environment=environment).stdout.rstrip(), markup=False)
+    own = {"hydria": [sys.executable, "-m", "hydria.cli.main"]}
+    first, *others = shlex.split(line)
+    done = process.run([*own.get(first, [first]), *others], environment={"COLUMNS": str(console.width)})
+    console.print(done.stdout.rstrip(), markup=False, soft_wrap=True)
 
 
 def bars(console: Console, counts: Mapping[str, int]) -> None:
