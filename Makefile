@@ -1,0 +1,51 @@
+# `make help` lists the targets. Everything runs in .venv, made from uv.lock.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types layers unit root e2e golden docs bench clean
+SHELL := /bin/sh
+RUN := scripts/uv run --frozen --all-extras --no-sync
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: Debian packages by apt (as root), Python packages by uv
+	@scripts/setup
+
+demo: setup ## the operator's guide, typed and shown, in a private fabric (as root)
+	@$(RUN) hydria demo
+
+test: setup check ## everything: lint, types, layers, unit, root and end-to-end tests (as root), none skipped
+	@scripts/test tests
+
+check: lint types layers ## lint, types and layers, without tests
+
+lint: ## ruff
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+
+types: ## mypy --strict
+	$(RUN) mypy
+
+layers: ## import-linter
+	$(RUN) lint-imports
+
+unit: ## unit tests: no root, no network
+	$(RUN) pytest -q tests/unit
+
+root: ## tests that need network namespaces (as root)
+	@scripts/test tests/root
+
+e2e: ## the whole of Hydria with traffic (as root)
+	@scripts/test tests/e2e
+
+golden: ## rewrite tests/golden from the renderers; read the diff
+	$(RUN) pytest -q tests/unit/render --golden
+
+docs: ## rewrite docs/configuration.md from hydria/base/config.py
+	$(RUN) python scripts/configuration.py
+
+bench: setup ## time from create to first byte, into docs/benchmarks.md (as root)
+	@$(RUN) python bench/create_to_first_byte.py
+
+clean: ## remove what make and the tests have made
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

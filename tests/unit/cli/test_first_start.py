@@ -1,0 +1,125 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hydria.base.config import Config, Fabric, dump, load
+from hydria.base.errors import Invalid
+from hydria.cli.up.clouds import clouds_yaml
+from hydria.cli.up.first_start import Options, first_config, with_options
+
+ROOT = Path("/srv/hydria")
+SOFTWARE = Fabric(kind="software", name="f1", management_prefix="198.18.16.0/20")
+
+
+def first(fabric: Fabric = SOFTWARE, root: Path = ROOT, **options: object) -> Config:
+    return first_config(root, Options(**options), fabric, lambda _address, preferred, _kind: preferred + 1)  # type: ignore[arg-type]
+
+
+def test_everything_lies_below_the_state_directory_and_ports_are_those_that_were_free():
+    config = first()
+    assert config.database.url == "sqlite:////srv/hydria/hydria.db"
+    assert config.cloud.database_url == "sqlite:////srv/hydria/cloud.db"
+    assert config.cloud.state_dir == "/srv/hydria/cloud"
+    assert config.certificates.directory == "/srv/hydria/certificates"
+    assert config.controller.wake_socket == "/srv/hydria/wake"
+    assert config.identity.auth_url == "http://127.0.0.1:9876/identity/v3"
+    assert config.cloud.load_balancer_url == "http://127.0.0.1:9877"
+    assert config.controller.heartbeat_address == "198.18.16.1:5556"
+    assert (config.controller.heartbeat_bind_host, config.controller.heartbeat_bind_port) == ("198.18.16.1", 5556)
+
+
+def test_passwords_are_generated_and_the_service_logs_in_with_its_own():
+    one, other = first(), first()
+    assert set(one.cloud.passwords) == {"admin", "hydria", "demo"}
+    everything = [*one.cloud.passwords.values(), *other.cloud.passwords.values()]
+    assert len(set(everything)) == 6
+    assert all(len(password) >= 32 for password in everything)
+    assert one.identity.password == one.cloud.passwords["hydria"]
+
+
+def test_what_was_written_is_read_back(tmp_path: Path):
+    config = first(host_names=("a", "b"), vfs=3)
+    path = tmp_path / "hydria.toml"
+    path.write_text(dump(config))
+    assert load(path, {}) == config
+
+
+def test_each_host_has_software_pfs_of_its_own():
+    hosts = first(host_names=("one.example.org", "two.example.org")).cloud.hosts
+    assert [host.name for host in hosts] == ["one.example.org", "two.example.org"]
+    names = [name for host in hosts for name in host.pfs]
+    assert len(names) == len(set(names)) == 4
+    assert [sorted(host.pfs.values()) for host in hosts] == [["members", "public"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("bind", "host"),
+    [
+        pytest.param("10.0.0.7", "10.0.0.7", id="IPv4"),
+        pytest.param("fd00::7", "[fd00::7]", id="IPv6"),
+    ],
+)
+def test_all_urls_use_the_address_that_everything_binds_to(bind: str, host: str):
+    config = first(bind=bind)
+    assert config.api.bind_host == config.cloud.bind_host == bind
+    assert config.identity.auth_url == f"http://{host}:9876/identity/v3"
+    assert config.cloud.load_balancer_url == f"http://{host}:9877"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        pytest.param({"bind": "0.0.0.0"}, "one address of this machine", id="wildcard"),
+        pytest.param({"bind": "::"}, "one address of this machine", id="IPv6 wildcard"),
+        pytest.param({"bind": "localhost"}, "--bind localhost", id="name"),
+        pytest.param({"fabric": "none"}, "--fabric none", id="other fabric"),
+        pytest.param({"fabric_name": "f2"}, "--fabric-name f2", id="other fabric name"),
+    ],
+)
+def test_what_a_later_start_cannot_change_is_refused(options: dict[str, Any], text: str):
+    with pytest.raises(Invalid, match=text):
+        with_options(first(), Options(**options))
+
+
+def test_a_later_start_without_options_changes_nothing():
+    config = first(host_names=("a", "b"), bind="10.0.0.7", vfs=3)
+    assert with_options(config, Options()) == config
+    again = Options(fabric="software", fabric_name="f1", host_names=("a", "b"), bind="10.0.0.7", vfs=3)
+    assert with_options(config, again) == config
+
+
+def test_a_later_start_keeps_secrets_and_ports_whatever_its_options():
+    before = first()
+    after = with_options(before, Options(host_names=("x",), vfs=12, bind="10.0.0.7"))
+    assert after.cloud.passwords == before.cloud.passwords
+    assert after.api.bind_port == before.api.bind_port
+    assert (after.fabric.vfs, after.cloud.hosts[0].name) == (12, "x")
+
+
+def test_real_pfs_listed_by_hand_survive_host_names_on_the_command_line():
+    config = first(Fabric(), host_names=("a",))
+    assert config.cloud.hosts[0].pfs == {}
+    by_hand = load_with_pfs(config, {"ens1f0": "public"})
+    assert with_options(by_hand, Options(host_names=("a", "b"))).cloud.hosts[0].pfs == {"ens1f0": "public"}
+
+
+def load_with_pfs(config: Config, pfs: dict[str, str]) -> Config:
+    replace = msgspec.structs.replace
+    return replace(config, cloud=replace(config.cloud, hosts=(replace(config.cloud.hosts[0], pfs=pfs),)))
+
+
+def test_a_socket_path_that_the_kernel_would_refuse_is_left_out():
+    assert first(root=Path("/" + "x" * 120)).controller.wake_socket is None
+
+
+def test_clouds_yaml_has_the_three_logins():
+    config = first()
+    clouds = json.loads(clouds_yaml(config))["clouds"]
+    logins = {name: (c["auth"]["username"], c["auth"]["project_name"]) for name, c in clouds.items()}
+    assert logins == {"admin": ("admin", "admin"), "service": ("hydria", "service"), "demo": ("demo", "demo")}
+    for cloud in clouds.values():
+        assert cloud["auth"]["password"] == config.cloud.passwords[cloud["auth"]["username"]]
+        assert cloud["auth"]["auth_url"] == config.identity.auth_url

@@ -1,0 +1,51 @@
+import os
+import sys
+import time
+
+import pytest
+
+from hydria.base import process
+from hydria.cli.main import COMMANDS
+
+HYDRIA = (sys.executable, "-m", "hydria.cli.main")
+
+
+def test_help_names_every_command_and_is_quick():
+    best = 1.0
+    for _ in range(3):
+        started = time.perf_counter()
+        text = process.run([*HYDRIA, "--help"]).stdout
+        best = min(best, time.perf_counter() - started)
+    assert all(name in text for name in COMMANDS)
+    # 0.3 s on a quiet machine; other tests may run beside this one.
+    assert best < 0.9
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_can_be_imported_and_explains_itself(name: str):
+    done = process.run([*HYDRIA, name, "--help"], check=False)
+    assert done.status == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+def test_version_is_the_packages():
+    assert process.run([*HYDRIA, "version"]).stdout.strip().count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        pytest.param(("api", "--config", "/nonexistent.toml"), "Reading configuration /nonexistent.toml", id="no file"),
+        pytest.param(("up", "--state-dir", "/proc/hydria"), "State directory /proc/hydria", id="no state directory"),
+    ],
+)
+def test_a_foreseen_error_is_one_line_and_status_1(arguments: tuple[str, ...], text: str):
+    done = process.run([*HYDRIA, *arguments], check=False)
+    assert done.status == 1
+    assert done.stderr.count("\n") == 1
+    assert text in done.stderr
+
+
+def test_a_service_whose_supervisor_is_gone_does_not_start():
+    done = process.run([*HYDRIA, "api"], check=False, environment={"HYDRIA_SUPERVISOR": str(os.getppid())})
+    assert done.status == 1
