@@ -14,9 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from hydria.sriov.netlink import Netlink
-from hydria.sriov.software import SoftwareNics
-
 from hydria.base import process
 from hydria.cli.demo import guide
 from hydria.cli.demo.client import CallFailed, Client, graph
@@ -24,6 +21,8 @@ from hydria.cli.demo.stage import Stage, TestHost, await_condition
 from hydria.fabric import software
 from hydria.model.spec import VIP_INTERFACE
 from hydria.sriov import namespaces
+from hydria.sriov.netlink import Netlink
+from hydria.sriov.software import SoftwareNics
 
 Json = dict[str, Any]
 BACKENDS = {"backend-a": "192.0.2.10", "backend-b": "192.0.2.11", "backend-c": "192.0.2.12"}

@@ -4,8 +4,8 @@ import socket
 import threading
 
 import pytest
-from conftest import World
 
+from conftest import World
 from hydria.base.errors import HydriaError
 from hydria.controller.health import Health, Receiver
 from hydria.controller.vitals import Breaker, Vitals

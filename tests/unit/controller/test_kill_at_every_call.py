@@ -4,8 +4,8 @@ after. A fresh process then has to end where an undisturbed one does: same ports
 from collections.abc import Callable
 
 import pytest
-from conftest import World
 
+from conftest import World
 from hydria.model.load_balancer import LoadBalancer
 
 Story = Callable[[World], None]

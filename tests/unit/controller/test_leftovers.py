@@ -1,7 +1,6 @@
 import time
 
 from conftest import World
-
 from hydria.base.errors import Retryable
 from hydria.drivers.cloud import PortRequest, ServerRequest
 from hydria.drivers.fakes import id_of

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import World
 
+from conftest import World
 from hydria.base.config import Config, Controller, Database
 from hydria.controller import service
 from hydria.store.wake import WakeSender

@@ -1,11 +1,11 @@
 import doctest
 import re
 
-import golden
 import pytest
 import render_specs as specs
 from msgspec.structs import replace
 
+import golden
 from hydria.base import process
 from hydria.base.errors import Invalid, Unsupported
 from hydria.model.pool import SessionPersistence

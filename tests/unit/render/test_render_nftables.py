@@ -1,9 +1,9 @@
-import golden
 import msgspec
 import pytest
 import render_specs as specs
 from msgspec.structs import replace
 
+import golden
 from hydria.model.spec import ListenerSpec
 from hydria.render import nftables
 
