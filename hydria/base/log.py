@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Iterator
 
-NOISY = ("httpx", "httpcore", "urllib3", "keystoneauth", "pyroute2", "asyncio", "oslo_policy", "uvicorn.access")
+NOISY = ("httpx", "httpcore", "urllib3", "keystoneauth", "pyroute2", "asyncio", "oslo_policy", "uvicorn", "alembic")
 """Libraries whose INFO lines would bury ours."""
 
 _context: contextvars.ContextVar[tuple[tuple[str, object], ...]] = contextvars.ContextVar("log_context", default=())

@@ -98,10 +98,11 @@ def show(fabric: FabricOption = None) -> None:
     """Test hosts, software PFs and where their VFs are."""
     name = teardown.the_fabric(fabric)
     console = Console()
-    pfs = Table("PF", "Physical network", "Link", "VFs", "Handed over", title=f"Fabric {name}")
+    pfs = Table("PF", "Physical network", "Link", "VFs", "In use", title=f"Fabric {name}")
     for pf in SoftwareNics(name, software.pfs_of(name)).scan():
-        away = ", ".join(str(vf.id.index) for vf in pf.vfs if not vf.at_home)
-        pfs.add_row(pf.name, pf.physical_network, "up" if pf.link_up else "down", str(pf.numvfs), away)
+        away = [vf.id.kernel_name for vf in pf.vfs if not vf.at_home]
+        used = f"{len(away)}: {', '.join(away)}" if away else "0"
+        pfs.add_row(pf.name, pf.physical_network, "up" if pf.link_up else "down", str(pf.numvfs), used)
     console.print(pfs)
     table = Table("Host", "Physical network", "Addresses")
     for host in hosts.listing(name):

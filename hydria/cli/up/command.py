@@ -31,7 +31,7 @@ SERVICES = ("cloud", "api", "controller")
 def up(
     *,
     state_dir: Annotated[Path, typer.Option(metavar="DIR", help="Holds everything; made at the first start.")],
-    fabric: Annotated[Literal["none", "software"] | None, typer.Option(help="software: a machine without VFs.")] = None,
+    fabric: Annotated[Literal["software"], typer.Option(help="software: bridges and macvlans.")] = "software",
     fabric_name: Annotated[str | None, typer.Option(metavar="NAME", help="Network namespace of the fabric.")] = None,
     host_name: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Compute host's name; more than once for several.")

@@ -23,7 +23,7 @@ FreePort = Callable[[str, int, socket.SocketKind], int]
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line said; None or empty: as it was, or the default."""
 
-    fabric: Literal["none", "software"] | None = None
+    fabric: Literal["software"] = "software"
     fabric_name: str | None = None
     host_names: tuple[str, ...] = ()
     bind: str | None = None
@@ -83,10 +83,7 @@ def with_options(config: Config, options: Options) -> Config:
 
 
 def hosts(names: tuple[str, ...], config: Config) -> tuple[Host, ...]:
-    """Each has PFs of its own, as hosts do. Real PFs are listed in hydria.toml by hand."""
-    before = {host.name: host for host in config.cloud.hosts}
-    if config.fabric.kind == "none":
-        return tuple(before.get(name, Host(name=name, pfs={})) for name in names)
+    """Each has PFs of its own, as hosts do."""
     networks = config.fabric.physical_networks
     return tuple(Host(name=name, pfs=software_pfs(networks, number)) for number, name in enumerate(names))
 

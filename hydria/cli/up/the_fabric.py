@@ -1,4 +1,4 @@
-"""The fabric of one `hydria up`: a name and a prefix that nobody has, then the links. No fabric, nothing done."""
+"""The fabric of one `hydria up`: a name and a prefix that nobody has, then the links."""
 
 import itertools
 
@@ -12,8 +12,6 @@ from hydria.sriov import namespaces
 
 def choose(options: Options) -> Fabric:
     """For a first start: free name, free prefix. Raises Conflict when the wanted name is taken."""
-    if options.fabric != "software":
-        return Fabric()
     taken = namespaces.all_named()
     default = Fabric().name
     if options.fabric_name is None:
@@ -26,10 +24,9 @@ def choose(options: Options) -> Fabric:
         )
     else:
         name = options.fabric_name
-    return Fabric(kind="software", name=name, management_prefix=management.pick_management_prefix())
+    return Fabric(kind=options.fabric, name=name, management_prefix=management.pick_management_prefix())
 
 
 def ensure(config: Config) -> None:
     """What is missing is made; what is there stays, with the servers plugged into it."""
-    if config.fabric.kind == "software":
-        SoftwareFabric(config.fabric, config.cloud.hosts).ensure()
+    SoftwareFabric(config.fabric, config.cloud.hosts).ensure()

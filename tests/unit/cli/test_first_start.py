@@ -2,7 +2,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from hydria.base.config import Config, Fabric, dump, load
@@ -75,7 +74,6 @@ def test_all_urls_use_the_address_that_everything_binds_to(bind: str, host: str)
         pytest.param({"bind": "0.0.0.0"}, "one address of this machine", id="wildcard"),
         pytest.param({"bind": "::"}, "one address of this machine", id="IPv6 wildcard"),
         pytest.param({"bind": "localhost"}, "--bind localhost", id="name"),
-        pytest.param({"fabric": "none"}, "--fabric none", id="other fabric"),
         pytest.param({"fabric_name": "f2"}, "--fabric-name f2", id="other fabric name"),
     ],
 )
@@ -97,18 +95,6 @@ def test_a_later_start_keeps_secrets_and_ports_whatever_its_options():
     assert after.cloud.passwords == before.cloud.passwords
     assert after.api.bind_port == before.api.bind_port
     assert (after.fabric.vfs, after.cloud.hosts[0].name) == (12, "x")
-
-
-def test_real_pfs_listed_by_hand_survive_host_names_on_the_command_line():
-    config = first(Fabric(), host_names=("a",))
-    assert config.cloud.hosts[0].pfs == {}
-    by_hand = load_with_pfs(config, {"ens1f0": "public"})
-    assert with_options(by_hand, Options(host_names=("a", "b"))).cloud.hosts[0].pfs == {"ens1f0": "public"}
-
-
-def load_with_pfs(config: Config, pfs: dict[str, str]) -> Config:
-    replace = msgspec.structs.replace
-    return replace(config, cloud=replace(config.cloud, hosts=(replace(config.cloud.hosts[0], pfs=pfs),)))
 
 
 def test_a_socket_path_that_the_kernel_would_refuse_is_left_out():
