@@ -1,6 +1,7 @@
 """The management network's way to this machine: one veth `hy-mgmt<N>` with the first address of the prefix."""
 
 import itertools
+from collections.abc import Sequence
 from ipaddress import IPv4Network, ip_interface, ip_network
 from typing import cast
 
@@ -75,6 +76,22 @@ def ensure(fabric: str, prefix: str) -> str:
         netlink.add_address(link.index, host_address(prefix))
         netlink.set_link(link.index, up=True)
     return link.name
+
+
+def introduce(fabric: str, mac: str, addresses: Sequence[str]) -> None:
+    """Tell this machine who has these addresses now, where they are on the management network. May run twice.
+
+    It may know them by the MAC of who had them before, and would believe that for half a minute. A gratuitous ARP of
+    the newcomer would be lost: the bridge does not forward yet for some moments after the link goes up.
+    """
+    link = find(fabric)
+    prefix = prefix_of(fabric)
+    if link is None or prefix is None:
+        return
+    with Netlink() as netlink:
+        for address in map(ip_interface, addresses):
+            if address.ip in ip_network(prefix):
+                netlink.set_neighbour(link.index, str(address.ip), mac)
 
 
 def remove(fabric: str, *, has_namespace: bool) -> str | None:

@@ -162,7 +162,8 @@ class SoftwareFabric:
 
     def configure(self, *, pid: int, name: str, addresses: Sequence[str]) -> None:
         """What DHCP would do for the management NIC: addresses (ADDRESS/LENGTH), then up. May run twice."""
-        configure(namespaces.of_process(pid), name, addresses)
+        mac = configure(namespaces.of_process(pid), name, addresses)
+        management.introduce(self.name, mac, addresses)
 
     def down(self) -> list[str]:
         """Remove the fabric with all in it; says what was removed. May run twice."""
@@ -178,12 +179,14 @@ def _pfs_of_hosts(hosts: Sequence[config.Host]) -> dict[str, str]:
     return pfs
 
 
-def configure(namespace: Path, name: str, addresses: Sequence[str]) -> None:
+def configure(namespace: Path, name: str, addresses: Sequence[str]) -> str:
+    """Returns its MAC."""
     with Netlink(namespace) as netlink:
         link = netlink.need(name)
         for address in addresses:
             netlink.add_address(link.index, address)
         netlink.set_link(link.index, up=True)
+    return link.mac
 
 
 def _port_name(port_id: str) -> str:

@@ -178,6 +178,12 @@ class Netlink:
         attempt = f"Add address {address} to link {index}"
         self._ask(attempt, lambda: self._route.addr("add", **values), fine=(errno.EEXIST,))
 
+    def set_neighbour(self, index: int, address: str, mac: str) -> None:
+        """Believed at once and asked about later, as if the neighbour had announced itself. May run twice."""
+        attempt = f"Set neighbour {address} of link {index}"
+        values = {"ifindex": index, "dst": address, "lladdr": mac, "state": "stale"}
+        self._ask(attempt, lambda: self._route.neigh("replace", **values))
+
     def routes(self, version: Literal[4, 6]) -> list[Route]:
         """All tables but `local`."""
         found = self._ask("List routes", lambda: list(self._route.get_routes(family=_family(version))))

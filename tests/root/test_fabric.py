@@ -295,3 +295,13 @@ def test_down_after_a_crash() -> None:
         assert {f"process {pid}", f"host {name}", f"namespace {made.name}"} <= set(removed)
         assert not namespaces.named(name).exists()
     assert look() == before
+
+
+def test_an_address_that_changes_hands_is_reached_at_once(fabric: SoftwareFabric) -> None:
+    for number in range(3):
+        with guest() as pid:
+            mac = f"fa:16:3e:00:00:0{number}"
+            fabric.plug(port_id=f"port-{number}", mac=mac, physical_network="mgmt", pid=pid, name="eth0")
+            fabric.configure(pid=pid, name="eth0", addresses=["198.18.0.9/20"])
+            assert reaches(os.getpid(), "198.18.0.9")
+        fabric.unplug(port_id=f"port-{number}")

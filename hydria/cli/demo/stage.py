@@ -67,6 +67,7 @@ class Stage:
         self.fabric = name
         self._options = [f"--vfs={vfs}", *(f"--host-name={host}" for host in host_names)]
         self._up: process.Process | None = None
+        self._programs: list[process.Process] = []
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -131,7 +132,7 @@ class Stage:
 
     def add_host(self, name: str, network: str, addresses: Sequence[str] = ()) -> "TestHost":
         made = hosts.add(self.fabric, f"{self.fabric}-{name}", network, addresses)
-        return TestHost(name, namespaces.named(made.name), made.addresses)
+        return TestHost(name, namespaces.named(made.name), made.addresses, self._programs)
 
     def openstack(self, cloud: str, arguments: Sequence[str], *, check: bool = True) -> process.Completed:
         """The official client, as a user types it."""
@@ -143,8 +144,14 @@ class Stage:
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, self.root, ignore_errors=True)
             stack.callback(self._remove_groups)
-            stack.callback(teardown.down, self.fabric)
+            stack.callback(self._remove_fabric)
             self.stop()
+
+    def _remove_fabric(self) -> None:
+        """The programs on its hosts end with it."""
+        teardown.down(self.fabric)
+        while self._programs:
+            self._programs.pop().wait()
 
     def _remove_groups(self) -> None:
         """Of servers that were not deleted but killed, with the fabric."""
@@ -161,6 +168,8 @@ class TestHost(msgspec.Struct, frozen=True):
     name: str
     namespace: Path
     addresses: tuple[str, ...]
+    programs: list[process.Process]
+    """Of all hosts of the stage, which waits for their end."""
 
     def inside(self, work: Callable[[], T]) -> T:
         """Run `work` in a thread that has this host's network."""
@@ -171,7 +180,9 @@ class TestHost(msgspec.Struct, frozen=True):
 
     def start(self, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> process.Process:
         """It ends with the host at the latest."""
-        return process.start(["ip", "netns", "exec", self.namespace.name, *argv], environment=environment)
+        started = process.start(["ip", "netns", "exec", self.namespace.name, *argv], environment=environment)
+        self.programs.append(started)
+        return started
 
     def serve(self, port: int = 80) -> process.Process:
         """Answers HTTP with its name. Returns when it listens."""
