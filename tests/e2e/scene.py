@@ -8,11 +8,12 @@ import shlex
 import signal
 import socket
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from hydria.base import process
 from hydria.cli.demo import guide
@@ -25,6 +26,7 @@ from hydria.sriov.netlink import Netlink
 from hydria.sriov.software import SoftwareNics
 
 Json = dict[str, Any]
+T = TypeVar("T")
 BACKENDS = {"backend-a": "192.0.2.10", "backend-b": "192.0.2.11", "backend-c": "192.0.2.12"}
 
 
@@ -152,7 +154,7 @@ class Scene:
 
     def await_nothing_left(self, seconds: float = 30.0) -> None:
         def is_empty() -> bool:
-            return not any(self.left_over().values())
+            return not any(insist(self.left_over).values())
 
         try:
             await_condition("nothing is left over", is_empty, seconds, 0.2)
@@ -207,6 +209,18 @@ class Traffic:
                 self.answers[get(self._address, self._port)] += 1
             except (OSError, http.client.HTTPException, AssertionError) as error:
                 self.failures.append(f"{type(error).__name__}: {error}")
+
+
+def insist(action: Callable[[], T], seconds: float = 60.0) -> T:
+    """Do it until it was answered: what a client does while a service is being started again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return action()
+        except CallFailed as error:
+            if not error.is_passing or time.monotonic() > deadline:
+                raise
+        threading.Event().wait(0.1)
 
 
 def get(address: str, port: int = 80, seconds: float = 3.0) -> str:

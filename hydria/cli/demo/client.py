@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from keystoneauth1.exceptions import ClientException
 from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 
@@ -15,12 +16,17 @@ POLL = 0.03
 
 
 class CallFailed(HydriaError):
-    """An API answered with another status than success."""
+    """An API answered with another status than success, or did not answer: status 0."""
 
     def __init__(self, attempt: str, status: int, body: Any) -> None:
         fault = body.get("faultstring", body) if isinstance(body, dict) else body
         super().__init__(f"{attempt}: {status} {fault}")
         self.status, self.body = status, body
+
+    @property
+    def is_passing(self) -> bool:
+        """Nobody was there, or what it needs was not: it may be being started again right now."""
+        return self.status == 0 or self.status >= 500
 
     @property
     def text(self) -> str:
@@ -37,16 +43,16 @@ class Client:
 
     def call(self, method: str, path: str, body: Any = None, *, service: str = "load-balancer") -> Any:
         """The answer's JSON. Raises CallFailed."""
-        answer = self._session.request(
-            path,
-            method,
-            json=body,
-            endpoint_filter={"service_type": service, "interface": "public", "region_name": self._region},
-            raise_exc=False,
-            # A service that `hydria up` starts again right now is there again in a moment.
-            connect_retries=20,
-            connect_retry_delay=0.25,
-        )
+        try:
+            answer = self._session.request(
+                path,
+                method,
+                json=body,
+                endpoint_filter={"service_type": service, "interface": "public", "region_name": self._region},
+                raise_exc=False,
+            )
+        except ClientException as error:
+            raise CallFailed(f"{method} {path}", error.http_status or 0, str(error)) from error
         value = answer.json() if answer.content else None
         if not answer.ok:
             raise CallFailed(f"{method} {path}", answer.status_code, value)
@@ -80,7 +86,12 @@ class Client:
         seen: dict[str, Any] = {}
 
         def settled() -> bool:
-            seen.update(self.get(f"/loadbalancers/{lb_id}"))
+            try:
+                seen.update(self.get(f"/loadbalancers/{lb_id}"))
+            except CallFailed as error:
+                if not error.is_passing:
+                    raise
+                return False
             return not seen["provisioning_status"].startswith("PENDING_")
 
         await_condition(f"load balancer {lb_id} is settled", settled, seconds, POLL)
@@ -98,9 +109,9 @@ class Client:
             try:
                 self.get(f"/loadbalancers/{lb_id}")
             except CallFailed as error:
-                if error.status != 404:
+                if error.status != 404 and not error.is_passing:
                     raise
-                return True
+                return error.status == 404
             return False
 
         await_condition(f"load balancer {lb_id} is gone", gone, seconds, POLL)
