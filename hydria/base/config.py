@@ -61,7 +61,7 @@ class Api(Section, frozen=True):
 class Controller(Section, frozen=True):
     workers: int = 4
     """Load balancers reconciled at the same time by one process."""
-    lease_seconds: float = 30.0
+    lease_seconds: float = 10.0
     """A claimed load balancer whose controller is silent for that long is taken over by another."""
     resync_seconds: float = 300.0
     """Every load balancer is looked at again at least that often."""

@@ -92,7 +92,8 @@ def _conflicts(network_id: str, users: list[Member], vnic_type: VnicType, by: st
     if vnic_type == "direct":
         return {}
     return {
-        member.id: f"Member {member.address} asks for an SR-IOV port, but network {network_id} is attached by {by} not."
+        member.id: f"Member {member.id} ({member.address}) asks for an SR-IOV port, but network {network_id} "
+        f"is attached by {by} not."
         for member in users
         if member.vnic_type == "direct"
     }

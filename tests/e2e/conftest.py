@@ -11,6 +11,9 @@ from hydria.cli.demo import guide
 from hydria.cli.demo.client import Client
 from hydria.cli.demo.stage import Stage
 
+# A controller that was killed is taken over after that time; half a minute each time would be most of the tests.
+os.environ["HYDRIA_CONTROLLER__LEASE_SECONDS"] = "5"
+
 SECOND_HOST = "plain-host.example.org"
 
 

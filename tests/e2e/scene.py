@@ -122,7 +122,9 @@ class Scene:
         for path in namespaces.everywhere().values():
             with contextlib.suppress(namespaces.NoNamespace), Netlink(path) as netlink:
                 link = netlink.link(VIP_INTERFACE)
-                if link and link.tag and any(text.split("/")[0] == vip for text in netlink.addresses(link.index)):
+                if link is None or link.tag is None or link.tag.fabric != self.stage.fabric:
+                    continue  # another Hydria's, whose VIP may well be the same
+                if any(text.split("/")[0] == vip for text in netlink.addresses(link.index)):
                     return path
         raise AssertionError(f"No amphora has the VIP {vip}.")
 

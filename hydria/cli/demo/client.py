@@ -52,7 +52,7 @@ class Client:
                 raise_exc=False,
             )
         except ClientException as error:
-            raise CallFailed(f"{method} {path}", error.http_status or 0, str(error)) from error
+            raise CallFailed(f"{method} {path}", getattr(error, "http_status", 0), str(error)) from error
         value = answer.json() if answer.content else None
         if not answer.ok:
             raise CallFailed(f"{method} {path}", answer.status_code, value)

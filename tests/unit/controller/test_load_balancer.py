@@ -125,7 +125,7 @@ def test_h6_a_vf_on_a_network_attached_without_one_is_refused(world: World) -> N
     statuses = world.statuses(lb.id)
     assert (statuses[first.id], statuses[second.id]) == ("ACTIVE", "ERROR")
     assert statuses[lb.id] == statuses[pool.id] == "ACTIVE"
-    assert any("192.0.2.11 asks for an SR-IOV port" in reason for reason in world.reasons(lb.id))
+    assert any("(192.0.2.11) asks for an SR-IOV port" in reason for reason in world.reasons(lb.id))
     assert [member.id for member in world.spec(lb.id).pools[0].members] == [first.id]
     world.remove(lb.id, first)
     world.run()

@@ -89,7 +89,7 @@ def test_plan(case: str) -> None:
 
 def test_reasons_say_what_to_do_about() -> None:
     assert planned(NORMAL, DIRECT).faults["d"] == (
-        "Member 192.0.2.10 asks for an SR-IOV port, but network a is attached by a port which is not."
+        "Member d (192.0.2.10) asks for an SR-IOV port, but network a is attached by a port which is not."
     )
     assert planned(DIRECT, refused={("a", "direct"): "No VF."}).faults["d"] == "No VF."
 
