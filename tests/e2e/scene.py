@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -177,8 +178,9 @@ class Scene:
             os.kill(self.service_pid(name) or 0, signal.SIGKILL)
 
     def agents(self) -> list[int]:
-        """Process ids of the agents of this stage's amphorae."""
-        return [pid for pid in guest_processes(self.stage.fabric) if "hydria.agent" in command_line(pid)]
+        """Process ids of the agents of this stage's amphorae; their supervisors, process 1 of each, are none."""
+        own = f"{sys.executable} -I -m hydria.agent"
+        return [pid for pid in guest_processes(self.stage.fabric) if command_line(pid).startswith(own)]
 
 
 class Traffic:

@@ -91,6 +91,8 @@ class Stage:
 
     def start(self) -> None:
         """Returns when it says that it is ready. Raises StageFailed."""
+        # One that was killed outright has left it behind.
+        self.state.ready.unlink(missing_ok=True)
         argv = [sys.executable, "-m", "hydria.cli.main", "up", f"--state-dir={self.state.root}", "--fabric=software"]
         with (self.root / "up.log").open("ab") as output:
             self._up = process.start(
