@@ -92,10 +92,12 @@ def create(services: Services) -> Front:
 
 def _authenticated(route: Route, services: Services) -> HTTPRouteHandler:
     def handle(request: Request[Any, Any, Any], body: RawBody) -> Response[bytes]:
-        caller = services.identity.caller(request.headers.get("x-auth-token"))
+        token = request.headers.get("x-auth-token", "")
+        caller = services.identity.caller(token)
         call = Call(
             services=services,
             caller=caller,
+            cloud=services.cloud.seen_by(token),
             url=f"{str(request.base_url).rstrip('/')}{request.scope[ORIGINAL_PATH]}",  # type: ignore[literal-required]
             path=request.path_params,
             query=_query(request),

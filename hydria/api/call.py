@@ -27,6 +27,7 @@ class Services:
     identity: Identity
     policy: Policy
     cloud: Cloud
+    """With the service's own rights: for what it makes itself, and what tenants never name."""
     wake: WakeSender
     """To be told, after a commit, that there is work."""
 
@@ -35,6 +36,8 @@ class Services:
 class Call:
     services: Services
     caller: Caller
+    cloud: Cloud
+    """As the caller sees it: for whatever a request names there."""
     url: str
     """Without query, as the client wrote it."""
     path: Mapping[str, str]

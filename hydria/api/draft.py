@@ -122,7 +122,7 @@ def build(resource: type[S], values: Mapping[str, Any]) -> S:
 
 
 def check_subnets(cloud: Cloud, members: Iterable[Values], refusal: type[RequestError] = Invalid) -> None:
-    """Members' subnets exist. Asks the cloud: no transaction may be open."""
+    """Members' subnets exist, as their user sees the `cloud`. Asks it: no transaction may be open."""
     for subnet_id in sorted({values["subnet_id"] for values in members if values.get("subnet_id")}):
         if cloud.subnet(subnet_id) is None:
             raise refusal(f"Subnet {subnet_id} not found.")

@@ -3,6 +3,7 @@
 from hydria.api import below, forms
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Part
+from hydria.api.draft import check_subnets
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.store import health
@@ -16,9 +17,13 @@ class Listeners(Part[Listener]):
 
     def create(self, call: Call) -> Answer:
         form = forms.listener(call.form(self.singular))
-        with call.services.database.write() as tx:
+        with call.services.database.read() as tx:
             parent = below.load_balancer(tx, form.values["loadbalancer_id"])
             call.authorize("listener:post", parent.project_id)
+        if isinstance(form.default_pool, forms.PoolForm):
+            check_subnets(call.cloud, form.default_pool.members)
+        with call.services.database.write() as tx:
+            parent = below.load_balancer(tx, parent.id)
             draft = below.draft(tx, call, parent)
             listener = draft.add_listener(form)
             draft.write(tx, below.touch(tx, call, parent))

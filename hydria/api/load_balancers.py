@@ -42,10 +42,10 @@ class LoadBalancers(Collection[LoadBalancer]):
         self._authorize(call, "post", values["project_id"], values)
         provider, flavor = _flavor(call, values)
         topology = rules.topology(flavor, call.services.config.controller.loadbalancer_topology)
-        cloud = call.services.cloud
         _check_existing(call, values)
-        check_subnets(call.services.cloud, [m for pool in _pools(form) for m in pool.members])
-        chosen = vips.plan(cloud, values, topology=topology, projects=(values["project_id"], call.caller.project_id))
+        check_subnets(call.cloud, [m for pool in _pools(form) for m in pool.members])
+        projects = (values["project_id"], call.caller.project_id)
+        chosen = vips.plan(call.services.cloud, call.cloud, values, topology=topology, projects=projects)
         vnic_type = rules.vip_vnic_type(flavor)
         ours = {"provider": provider, "topology": topology, "vip_vnic_type": vnic_type, "generation": 1}
         owned = {"vip_port_owned": chosen.port is None, "vip_network_id": chosen.network_id}
@@ -137,7 +137,7 @@ def _check_existing(call: Call, values: Mapping[str, Any]) -> None:
     for name, (kind, title) in _EXISTING.items():
         named = values.get(name) or ()
         for id_ in (named,) if isinstance(named, str) else named:
-            if not call.services.cloud.exists(kind, id_):  # type: ignore[arg-type] # the table's two kinds
+            if not call.cloud.exists(kind, id_):  # type: ignore[arg-type] # the table's two kinds
                 raise Invalid(f"{title} {id_} not found.", field=name)
 
 

@@ -43,7 +43,7 @@ class Members(Part[Member]):
     def create(self, call: Call) -> Answer:
         values = forms.member(call.form(self.singular))
         self._authorize(call, "post")
-        check_subnets(call.services.cloud, [values])
+        check_subnets(call.cloud, [values])
         with call.services.database.write() as tx:
             pool = self._pool(tx, call)
             parent = below.load_balancer(tx, pool.loadbalancer_id)
@@ -59,7 +59,7 @@ class Members(Part[Member]):
         asked = _batch(call)
         additive = call.flag("additive_only")
         self._authorize(call, "post", "put", *([] if additive else ["delete"]))
-        check_subnets(call.services.cloud, asked, NotFound)  # 404 is the API's; a single POST has 400
+        check_subnets(call.cloud, asked, NotFound)  # 404 is the API's; a single POST has 400
         with call.services.database.write() as tx:
             pool = self._pool(tx, call)
             there = _there(tx, pool)

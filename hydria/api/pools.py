@@ -26,7 +26,7 @@ class Pools(Part[Pool]):
         with call.services.database.read() as tx:
             parent, _ = _parents(tx, form)
             call.authorize("pool:post", parent.project_id)
-        check_subnets(call.services.cloud, form.members)
+        check_subnets(call.cloud, form.members)
         with call.services.database.write() as tx:
             parent, listener = _parents(tx, form)
             draft = below.draft(tx, call, parent)

@@ -23,26 +23,32 @@ class Plan:
     """The user's, when he brought one."""
 
 
-def plan(cloud: Cloud, values: dict[str, Any], *, topology: Topology, projects: Sequence[str | None]) -> Plan:
-    """`values`: the vip_ fields of a create. `projects`: whose ports may be taken. Raises Invalid."""
+def plan(
+    cloud: Cloud, seen: Cloud, values: dict[str, Any], *, topology: Topology, projects: Sequence[str | None]
+) -> Plan:
+    """`values`: the vip_ fields of a create. `projects`: whose ports may be taken. Raises Invalid.
+
+    What the user names is looked up in `seen`, the cloud as he sees it; what only follows from that (the subnet of his
+    port, which an operator may have put where he sees nothing else) in `cloud`.
+    """
     additional: list[AdditionalVip] = values.get("additional_vips") or []
     if any(vip.port_id for vip in additional):
         raise Invalid("Unknown attribute for argument additional_vips: port_id", field="additional_vips")
     port = None
     if values.get("vip_port_id"):
-        port = _free_port(cloud, values["vip_port_id"], projects)
+        port = _free_port(seen, values["vip_port_id"], projects)
         primary = _subnet(cloud, _of_port(port, values).subnet_id)
         address = _of_port(port, values).ip_address
     elif values.get("vip_subnet_id"):
-        primary = _subnet(cloud, values["vip_subnet_id"])
+        primary = _subnet(seen, values["vip_subnet_id"])
         address = values.get("vip_address")
     elif values.get("vip_network_id"):
-        primary = _choose_subnet(cloud, values, _ADDRESSES[topology])
+        primary = _choose_subnet(seen, values, _ADDRESSES[topology])
         address = values.get("vip_address")
     else:
         raise Invalid("VIP must contain one of: vip_port_id, vip_network_id, vip_subnet_id.", field="vip_subnet_id")
     _check_network(cloud, primary, values.get("vip_network_id"))
-    subnets = [primary, *(_subnet(cloud, vip.subnet_id) for vip in additional)]
+    subnets = [primary, *(_subnet(seen, vip.subnet_id) for vip in additional)]
     _check_together(subnets)
     wanted = [address, *(vip.ip_address for vip in additional)]
     for subnet, text in zip(subnets, wanted, strict=True):
@@ -134,7 +140,8 @@ def _on_port(port: Port, wanted: FixedIp) -> FixedIp:
 def _choose_subnet(cloud: Cloud, values: dict[str, Any], needed: int) -> Subnet:
     network = _network(cloud, values["vip_network_id"])
     free = cloud.free_addresses(network.id)
-    subnets = sorted((_subnet(cloud, id_) for id_ in network.subnets), key=lambda subnet: subnet.ip_version)
+    found = filter(None, map(cloud.subnet, network.subnets))
+    subnets = sorted(found, key=lambda subnet: subnet.ip_version)
     address = values.get("vip_address")
     for subnet in subnets:
         if address is not None and not _holds(subnet, address):

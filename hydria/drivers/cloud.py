@@ -101,6 +101,9 @@ class ServerRequest(Struct, kw_only=True, frozen=True):
 class Cloud(Protocol):
     """Networks and servers. `find_` returns what there is; `get`-like calls return None for what there is not."""
 
+    def seen_by(self, token: str) -> "Cloud":
+        """The same, but `network`, `subnet`, `port` and `exists` find only what that token's owner may see."""
+
     def network(self, id_or_name: str) -> Network | None: ...
 
     def subnet(self, subnet_id: str) -> Subnet | None: ...

@@ -1,6 +1,7 @@
 """A cloud in memory that behaves: IPAM, VFs that run out, servers that take time, and interruptions at any call."""
 
 import collections
+import copy
 import ipaddress
 import itertools
 import threading
@@ -8,7 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -16,6 +17,8 @@ from hydria.base.errors import Conflict, Invalid, Retryable, Terminal, not_found
 from hydria.drivers.cloud import FixedIp, Network, Port, PortRequest, Server, ServerRequest, Subnet
 from hydria.drivers.interruptions import Interruptions
 from hydria.model.spec import Route
+
+T = TypeVar("T", Network, Subnet, Port)
 
 _NOVA = "compute:nova"
 """Owner of the ports that compute makes and deletes with the server."""
@@ -62,6 +65,9 @@ class FakeCloud:
         self.images = {"amphora": "image-1"}
         self.existing: set[tuple[str, str]] = set()
         """(kind, id) of QoS policies and security groups."""
+        self.hidden: collections.defaultdict[str, set[str]] = collections.defaultdict(set)
+        """Token → ids of what its owner may not see."""
+        self._unseen: set[str] = set()
         self._lock = threading.RLock()
         self._macs = itertools.count(1)
 
@@ -105,16 +111,21 @@ class FakeCloud:
     def servers(self) -> tuple[Server, ...]:
         return tuple(guest.server for guest in self.guests.values())
 
+    def seen_by(self, token: str) -> "FakeCloud":
+        view = copy.copy(self)
+        view._unseen = self.hidden[token]  # noqa: SLF001 - a copy of ourselves
+        return view
+
     # Networks.
 
     def network(self, id_or_name: str) -> Network | None:
         with self.interruptions.call("network"), self._lock:
             by_name = (network for network in self.networks.values() if network.name == id_or_name)
-            return self.networks.get(id_or_name) or next(by_name, None)
+            return self._seen(self.networks.get(id_or_name) or next(by_name, None))
 
     def subnet(self, subnet_id: str) -> Subnet | None:
         with self.interruptions.call("subnet"), self._lock:
-            return self.subnets.get(subnet_id)
+            return self._seen(self.subnets.get(subnet_id))
 
     def free_addresses(self, network_id: str) -> Mapping[str, int]:
         with self.interruptions.call("free_addresses"), self._lock:
@@ -123,7 +134,7 @@ class FakeCloud:
 
     def port(self, port_id: str) -> Port | None:
         with self.interruptions.call("port"), self._lock:
-            return self.ports.get(port_id)
+            return self._seen(self.ports.get(port_id))
 
     def find_ports(self, **filters: str | Sequence[str]) -> tuple[Port, ...]:
         with self.interruptions.call("find_ports"), self._lock:
@@ -222,9 +233,12 @@ class FakeCloud:
 
     def exists(self, kind: Literal["qos-policies", "security-groups"], id_: str) -> bool:
         with self.interruptions.call("exists"):
-            return (kind, id_) in self.existing
+            return (kind, id_) in self.existing and id_ not in self._unseen
 
     # Behind the calls.
+
+    def _seen(self, found: T | None) -> T | None:
+        return None if found is None or found.id in self._unseen else found
 
     def _make_port(self, request: PortRequest) -> Port:
         network = self.networks.get(request.network_id)

@@ -1,6 +1,7 @@
 """Cloud over OpenStack's own APIs: Nova 2.1, Neutron 2.0, Glance 2, as plain JSON through one keystoneauth session."""
 
 import base64
+import copy
 import json
 import threading
 import time
@@ -14,7 +15,7 @@ from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session, TCPKeepAliveAdapter
 
 from hydria.base.config import Identity
-from hydria.base.errors import Conflict, HydriaError, Invalid, NotFound, Retryable, Terminal
+from hydria.base.errors import Conflict, Forbidden, HydriaError, Invalid, NotFound, Retryable, Terminal, Unauthorized
 from hydria.drivers.cloud import FixedIp, Network, Port, PortRequest, Server, ServerRequest, Subnet
 from hydria.model.spec import Route
 
@@ -55,19 +56,26 @@ class OpenStackCloud:
         where = {"interface": identity.interface, "region_name": identity.region_name}
         self._services = {name: Adapter(self._session, service_type=name, **where) for name in _VERSIONS}
         self._prefixes: dict[str, str] = {}
+        self._token: str | None = None
+        """Whose look-ups these are; None: the service's own. Never log it."""
 
     def close(self) -> None:
         self._session.session.close()
+
+    def seen_by(self, token: str) -> "OpenStackCloud":
+        view = copy.copy(self)
+        view._token = token  # noqa: SLF001 - a copy of ourselves
+        return view
 
     # Networks.
 
     def network(self, id_or_name: str) -> Network | None:
         key = "id" if _is_uuid(id_or_name) else "name"
-        found = self._network("GET", "/networks", query={key: id_or_name})["networks"]
+        found = self._look("/networks", {key: id_or_name})["networks"]
         return _network(found[0]) if found else None
 
     def subnet(self, subnet_id: str) -> Subnet | None:
-        found = self._network("GET", "/subnets", query={"id": subnet_id})["subnets"]
+        found = self._look("/subnets", {"id": subnet_id})["subnets"]
         return _subnet(found[0]) if found else None
 
     def free_addresses(self, network_id: str) -> Mapping[str, int]:
@@ -75,7 +83,7 @@ class OpenStackCloud:
         return {item["subnet_id"]: item["total_ips"] - item["used_ips"] for item in answer["subnet_ip_availability"]}
 
     def port(self, port_id: str) -> Port | None:
-        found = self._network("GET", "/ports", query={"id": port_id})["ports"]
+        found = self._look("/ports", {"id": port_id})["ports"]
         return _port(found[0]) if found else None
 
     def find_ports(self, **filters: str | Sequence[str]) -> tuple[Port, ...]:
@@ -165,19 +173,23 @@ class OpenStackCloud:
         return images[0]["id"] if images else None
 
     def exists(self, kind: Literal["qos-policies", "security-groups"], id_: str) -> bool:
-        return self._there("network", f"/{'qos/policies' if kind == 'qos-policies' else kind}/{id_}")
+        path = f"/{'qos/policies' if kind == 'qos-policies' else kind}/{id_}"
+        return self._there("network", path, self._token)
 
     # Requests.
 
     def _network(self, method: str, path: str, body: _Json | None = None, query: Mapping[str, Any] = {}) -> _Json:
         return self._call("network", method, path, body, query)
 
+    def _look(self, path: str, query: Mapping[str, Any]) -> _Json:
+        return self._call("network", "GET", path, query=query, token=self._token)
+
     def _compute(self, method: str, path: str, body: _Json | None = None, query: Mapping[str, Any] = {}) -> _Json:
         return self._call("compute", method, path, body, query)
 
-    def _there(self, service: str, path: str) -> bool:
+    def _there(self, service: str, path: str, token: str | None = None) -> bool:
         try:
-            self._call(service, "GET", path)
+            self._call(service, "GET", path, token=token)
         except Refused as error:
             if error.status == 404:
                 return False
@@ -194,19 +206,32 @@ class OpenStackCloud:
             raise (Retryable if error.status == 409 else Terminal)(error.message) from error
 
     def _call(
-        self, service: str, method: str, path: str, body: _Json | None = None, query: Mapping[str, Any] = {}
+        self,
+        service: str,
+        method: str,
+        path: str,
+        body: _Json | None = None,
+        query: Mapping[str, Any] = {},
+        *,
+        token: str | None = None,
     ) -> _Json:
-        """The parsed answer. Raises Retryable (no answer, 401, 429, 5xx) and Refused; neither quotes the request."""
+        """The parsed answer. Raises Retryable (no answer, 401, 429, 5xx) and Refused; neither quotes the request.
+
+        With another's `token` 401 and 403 are his: Unauthorized and Forbidden.
+        """
         what = f"{service} {method} {path}"
         try:
             url = self._prefix(service) + path
-            answer = self._services[service].request(url, method, json=body, params=query, raise_exc=False)
+            as_whom = {} if token is None else {"headers": {"X-Auth-Token": token}, "authenticated": False}
+            answer = self._services[service].request(url, method, json=body, params=query, raise_exc=False, **as_whom)
         except keystone_errors.ClientException as error:
             raise Retryable(f"{what}: {error}") from error
         status, text = answer.status_code, answer.text
         if status < 300:
             return answer.json() if text else {}
         kind, reason = _reason(text)
+        if token is not None and status in (401, 403):
+            raise (Unauthorized if status == 401 else Forbidden)(f"{what}: {status} {reason}")
         if status in (401, 408, 413, 429) or status >= 500:
             raise Retryable(f"{what}: {status} {reason}", after=_seconds(answer.headers.get("Retry-After")))
         raise Refused(what, status, kind, f"{status} {reason}")

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from hydria.base.config import Identity
-from hydria.base.errors import Conflict, HydriaError, Invalid, NotFound, Retryable, Terminal
+from hydria.base.errors import Conflict, Forbidden, HydriaError, Invalid, NotFound, Retryable, Terminal, Unauthorized
 from hydria.drivers.cloud import FixedIp, Network, PortRequest, Server, ServerRequest
 from hydria.drivers.openstack import OpenStackCloud
 from hydria.model.spec import Route
@@ -43,6 +43,8 @@ class OpenStack(ThreadingHTTPServer):
         self.answers: dict[str, list[Answer]] = {}
         """"METHOD /path" → answers, the last one for ever."""
         self.requests: list[tuple[str, dict[str, list[str]], object]] = []
+        self.tokens: list[str] = []
+        """Of those requests."""
         self.logins = 0
 
     @property
@@ -98,6 +100,7 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         if not url.path.startswith("/identity"):
             assert self.headers["X-Auth-Token"]
+            self.server.tokens.append(self.headers["X-Auth-Token"])
             body = json.loads(text) if text else None
             self.server.requests.append((f"{self.command} {url.path}", parse_qs(url.query), body))
         status, answer = self.server.answer(self.command, url.path)
@@ -354,6 +357,47 @@ def test_what_exists(openstack: OpenStack, cloud: OpenStackCloud, there: bool, s
     assert cloud.exists("qos-policies", "x") is there
     assert cloud.exists("security-groups", "x") is there
     assert cloud.flavor_exists("x") is there
+
+
+LOOKUPS: dict[str, tuple[Call, str]] = {
+    "network": (lambda cloud: cloud.network("n"), "/networks"),
+    "subnet": (lambda cloud: cloud.subnet("s"), "/subnets"),
+    "port": (lambda cloud: cloud.port(PORT), "/ports"),
+    "QoS policy": (lambda cloud: cloud.exists("qos-policies", "x"), "/qos/policies/x"),
+    "security group": (lambda cloud: cloud.exists("security-groups", "x"), "/security-groups/x"),
+}
+
+
+@pytest.mark.parametrize("case", LOOKUPS)
+def test_a_view_looks_up_with_its_own_token(
+    openstack: OpenStack, cloud: OpenStackCloud, caplog: pytest.LogCaptureFixture, case: str
+) -> None:
+    call, path = LOOKUPS[case]
+    openstack.says(f"GET /networking/v2.0{path}", (200, {path[1:]: []}))
+    caplog.set_level("DEBUG")
+    view = cloud.seen_by("CALLERS")
+    call(view)
+    call(cloud)
+    assert openstack.tokens == ["CALLERS", "token-1"]
+    assert openstack.requests[0] == openstack.requests[1]
+    for status, error in ((401, Unauthorized), (403, Forbidden), (503, Retryable)):
+        openstack.says(f"GET /networking/v2.0{path}", (status, neutron("x")))
+        with pytest.raises(error) as caught:
+            call(view)
+        assert "CALLERS" not in caught.value.message
+    assert openstack.logins == 1, "a caller's bad token is not ours"
+    assert "CALLERS" not in caplog.text + repr(view)
+
+
+def test_all_else_a_view_does_as_the_service(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    view = cloud.seen_by("CALLERS")
+    body: dict[str, object] = {"network_ip_availability": {"subnet_ip_availability": []}}
+    openstack.says(f"GET /networking/v2.0/network-ip-availabilities/{NETWORK}", (200, body))
+    openstack.says("POST /networking/v2.0/ports", (201, {"port": PORT_BODY}))
+    view.free_addresses(NETWORK)
+    view.create_port(PortRequest(network_id=NETWORK, name="p"))
+    view.flavor_exists("x")
+    assert openstack.tokens == ["token-1"] * 3
 
 
 def test_no_cloud_at_all_is_retryable() -> None:
