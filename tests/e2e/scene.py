@@ -177,8 +177,8 @@ class Scene:
             os.kill(self.service_pid(name) or 0, signal.SIGKILL)
 
     def agents(self) -> list[int]:
-        """Process ids of the agents of this stage's amphorae."""
-        return [pid for pid in guest_processes(self.stage.fabric) if "hydria.agent" in command_line(pid)]
+        """Process ids of the agents of this stage's amphorae; not of what starts them, which is the amphora's end."""
+        return [pid for pid in guest_processes(self.stage.fabric) if is_agent(command_line(pid))]
 
 
 class Traffic:
@@ -251,6 +251,10 @@ def children(pid: int) -> list[int]:
         with contextlib.suppress(OSError):
             found += [int(child) for child in (task / "children").read_text().split()]
     return found
+
+
+def is_agent(line: str) -> bool:
+    return "python" in line.split(" ")[0] and "-m hydria.agent" in line
 
 
 def command_line(pid: int) -> str:
