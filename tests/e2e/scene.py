@@ -254,7 +254,7 @@ def children(pid: int) -> list[int]:
 
 
 def is_agent(line: str) -> bool:
-    return "python" in line.split(" ")[0] and "-m hydria.agent" in line
+    return "python" in line.partition(" ")[0] and "-m hydria.agent" in line
 
 
 def command_line(pid: int) -> str:
