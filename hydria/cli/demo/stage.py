@@ -91,6 +91,7 @@ class Stage:
 
     def start(self) -> None:
         """Returns when it says that it is ready. Raises StageFailed."""
+        self.state.ready.unlink(missing_ok=True)  # one that was killed outright has left its own
         argv = [sys.executable, "-m", "hydria.cli.main", "up", f"--state-dir={self.state.root}", "--fabric=software"]
         with (self.root / "up.log").open("ab") as output:
             self._up = process.start(
