@@ -255,6 +255,10 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def is_agent(line: str) -> bool:
+    return "python" in line.partition(" ")[0] and "-m hydria.agent" in line
+
+
 def command_line(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
