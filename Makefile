@@ -29,7 +29,7 @@ layers: ## import-linter
 	$(RUN) lint-imports
 
 unit: ## unit tests: no root, no network
-	$(RUN) pytest -q tests/unit
+	$(RUN) pytest -q tests/unit -m "not client"
 
 root: ## tests that need network namespaces (as root)
 	@scripts/test tests/root

@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
 from running_cloud import RunningCloud
+
+pytestmark = pytest.mark.client
 
 
 def test_identity(cloud: RunningCloud):

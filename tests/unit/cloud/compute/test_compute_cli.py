@@ -2,7 +2,10 @@
 
 import shlex
 
+import pytest
 from running_cloud import RunningCloud
+
+pytestmark = pytest.mark.client
 
 GUIDE = """
 openstack aggregate create sriov_aggregate
