@@ -93,11 +93,12 @@ def arguments(files: Files, hostname: str, program: Sequence[str], *, info_fd: i
         *("--new-session", "--as-pid-1", "--hostname", hostname, "--chdir", "/"),
         *("--cap-drop", "ALL", *(word for name in CAPABILITIES for word in ("--cap-add", name))),
         *("--clearenv", *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value))),
-        *("--perms", "0755", "--tmpfs", "/", *_system(), *_etc(), *_python()),
+        *("--perms", "0755", "--tmpfs", "/", *_system(), *_etc()),
         *("--ro-bind", str(files.hosts), "/etc/hosts", "--bind", str(files.configuration), CONFIGURATION),
         *("--bind", str(files.var), "/var", "--dir", "/sys", "--proc", "/proc", "--dev", "/dev", *_sysctl()),
         *("--size", str(TMPFS_BYTES), "--tmpfs", "/run"),
         *("--size", str(TMPFS_BYTES), "--perms", "1777", "--tmpfs", "/tmp"),  # noqa: S108 - the guest's own
+        *_python(),  # last: an installation below /tmp or /var must not be hidden by the guest's own
         *("--remount-ro", "/", "--info-fd", str(info_fd)),
         *("--", "/bin/sh", "-c", SUPERVISOR, "supervisor", *program),
     ]
