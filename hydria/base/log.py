@@ -64,14 +64,5 @@ def setup(level: str = "INFO") -> None:
     formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in (
-        "httpx",
-        "httpcore",
-        "urllib3",
-        "keystoneauth",
-        "pyroute2",
-        "asyncio",
-        "oslo_policy",
-        "uvicorn.access",
-    ):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
