@@ -45,9 +45,9 @@ def up(
 def down(fabric: FabricOption = None) -> None:
     """Remove a fabric with everything in it, also what a crash left."""
     remains = teardown.remains()
-    if fabric is None and len(remains) > 1:
+    if fabric is None and len(remains) > 1 and teardown.DEFAULT not in remains:
         raise Conflict(f"There are several fabrics ({', '.join(remains)}): say which with --fabric.")
-    removed = teardown.down(fabric or next(iter(remains), _DEFAULTS.name))
+    removed = teardown.down(fabric or (remains[0] if len(remains) == 1 else teardown.DEFAULT))
     print("\n".join(f"removed {line}" for line in removed) or "There was nothing to remove.")
 
 

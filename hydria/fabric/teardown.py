@@ -3,11 +3,14 @@
 import contextlib
 from pathlib import Path
 
+from hydria.base import config
 from hydria.base.errors import Conflict, NotFound, not_found
 from hydria.fabric import management
 from hydria.sriov import namespaces
 from hydria.sriov.netlink import Netlink
 from hydria.sriov.tag import Tag
+
+DEFAULT = config.Fabric().name
 
 
 def fabric_tag(fabric: str) -> Tag:
@@ -45,7 +48,7 @@ def remains() -> list[str]:
 
 
 def the_fabric(name: str | None) -> str:
-    """`name` if it exists; without a name the only one there is."""
+    """`name` if it exists; without a name the one of the default name, else the only one there is."""
     existing = fabrics()
     if name is not None:
         if name not in existing:
@@ -53,6 +56,8 @@ def the_fabric(name: str | None) -> str:
         return name
     if not existing:
         raise NotFound("There is no fabric on this machine: start one with `hydria fabric up`.")
+    if DEFAULT in existing:
+        return DEFAULT
     if len(existing) > 1:
         raise Conflict(f"There are {len(existing)} fabrics ({', '.join(existing)}): say which with --fabric.")
     return existing[0]
