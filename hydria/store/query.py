@@ -129,13 +129,21 @@ def _parse(attribute: Field, column: sa.Column[Any], text: str) -> Any:
         raise invalid_field(attribute.name, text, "It cannot be filtered for.") from error
 
 
+def _big_integer(text: str) -> int:
+    """Raises ValueError also for what no column can hold: SQLite's driver would raise OverflowError."""
+    number = int(text)
+    if number.bit_length() > 63:
+        raise ValueError(text)
+    return number
+
+
 _BOOLEANS = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
 }
 _PARSERS: Mapping[type[TypeEngine[Any]], Callable[[str], Any]] = {
     sa.Boolean: lambda text: _BOOLEANS[text.lower()],
-    sa.BigInteger: int,
+    sa.BigInteger: _big_integer,
     sa.Float: float,
     sa.DateTime: dt.datetime.fromisoformat,
 }

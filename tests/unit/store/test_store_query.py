@@ -160,3 +160,9 @@ def test_a_relation_can_be_filtered_for(database: Database, filled: Filled):
 def test_tags_have_a_spelling_elsewhere(dialect: sa.Dialect):
     statement = sa.select(table(LoadBalancer).c.id).where(has_tag(table(LoadBalancer).c.tags, "red"))
     assert "json" in str(statement.compile(dialect=dialect)).lower()
+
+
+@pytest.mark.parametrize("text", ["x", str(2**63), str(-(2**64)), "9" * 400])
+def test_a_number_that_no_column_can_hold_is_refused(rows: Database, text: str):
+    with rows.read() as tx, pytest.raises(Invalid, match="protocol_port"):
+        select(tx, Listener, Query(filters={"protocol_port": [text]}))
