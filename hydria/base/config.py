@@ -119,14 +119,26 @@ class Cloud(Section, frozen=True):
 
 
 class Fabric(Section, frozen=True):
-    kind: Literal["none", "software"] = "none"
+    kind: Literal["none", "software", "sriov"] = "none"
+    """software: bridges and macvlans that stand in for NICs. sriov: the PFs of `cloud.hosts` are this machine's own."""
     name: str = "hydria"
-    """Network namespace that holds the bridges and software PFs."""
+    """Network namespace that holds the bridges and software PFs; of kind sriov, the management network alone."""
+    bridge_mappings: Mapping[str, str] = {}
+    """Of kind sriov: physical network → bridge of this machine that normal ports are plugged into. One without a
+    bridge has VFs only."""
     vfs: int = 8
     """VFs per software PF."""
     physical_networks: tuple[str, ...] = ("public", "members")
     management_prefix: str = "198.18.0.0/20"
     """Addresses between this machine and the amphorae; the first one is this machine's."""
+
+
+class Metrics(Section, frozen=True):
+    """Where Prometheus finds `/metrics` of each process; port 0: nowhere."""
+
+    bind_host: str = "127.0.0.1"
+    cloud_port: int = 0
+    controller_port: int = 0
 
 
 class Log(Section, frozen=True):
@@ -141,6 +153,7 @@ class Config(Section, frozen=True):
     certificates: Certificates = Certificates()
     cloud: Cloud = Cloud()
     fabric: Fabric = Fabric()
+    metrics: Metrics = Metrics()
     log: Log = Log()
 
 

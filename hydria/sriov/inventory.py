@@ -55,17 +55,48 @@ class VfSettings(Struct, frozen=True, kw_only=True):
 class Vf(Struct, frozen=True):
     id: VfId
     settings: VfSettings = VfSettings()
+    """As its PF reports them now."""
     at_home: bool = True
-    """Its netdev is where the PF's is. False: in a guest's namespace, or gone together with one."""
+    """Its netdev is where the PF's is. False: in a guest's namespace, given to vfio-pci, or gone together with one."""
+    foreign: bool = False
+    """Somebody has it whom we did not give it to (`holder` says who): not ours to give, nor to take back."""
+    holder: str = ""
+    """Who has it, in words for people; empty: nobody."""
+    pci_address: str | None = None
+    netdev: str | None = None
+    """What it is called while it is at home and has a netdev."""
+    driver: str | None = None
+
+
+class VfCounters(Struct, frozen=True, kw_only=True):
+    """What the PF counts of one VF, from the VF's side; None: its driver does not say."""
+
+    rx_packets: int | None = None
+    tx_packets: int | None = None
+    rx_bytes: int | None = None
+    tx_bytes: int | None = None
+    rx_dropped: int | None = None
+    tx_dropped: int | None = None
+    spoofed: int | None = None
+    """Frames that the spoof check kept from leaving."""
 
 
 class Pf(Struct, frozen=True, kw_only=True):
     name: str
     physical_network: str
+    """Empty: the configuration gives it to none."""
     driver: str
     pci_address: str | None = None
     numa_node: int | None = None
     link_up: bool
+    speed: int | None = None
+    """Mbit/s; None while it has no link, or where the driver does not say."""
+    totalvfs: int | None = None
+    """What the device can have; None: a software PF has no limit."""
+    eswitch_mode: Literal["legacy", "switchdev"] | None = None
+    """As `devlink dev eswitch show` says; None: the driver has no devlink, which means legacy."""
+    mac: str | None = None
+    mtu: int | None = None
     vfs: tuple[Vf, ...] = ()
 
     @property
@@ -74,9 +105,11 @@ class Pf(Struct, frozen=True, kw_only=True):
 
     def free(self, claimed: Collection[VfId]) -> list[Vf]:
         """VFs that nobody has claimed and that are here to be handed over, lowest index first."""
-        return sorted((vf for vf in self.vfs if vf.at_home and vf.id not in claimed), key=lambda vf: vf.id)
+        here = (vf for vf in self.vfs if vf.at_home and not vf.foreign and vf.id not in claimed)
+        return sorted(here, key=lambda vf: vf.id)
 
 
 def strays(pfs: Sequence[Pf], claimed: Collection[VfId]) -> Iterator[VfId]:
     """VFs that are away although nobody claims them: a crash left them, somebody has to take them back."""
-    return (vf.id for pf in pfs for vf in pf.vfs if not vf.at_home and vf.id not in claimed)
+    lost = (vf for pf in pfs for vf in pf.vfs if not vf.at_home and not vf.foreign)
+    return (vf.id for vf in lost if vf.id not in claimed)

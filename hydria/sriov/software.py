@@ -5,18 +5,21 @@ name there. One that is away is known by its tag alone, because guests rename it
 """
 
 import hashlib
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from hydria.base.errors import Terminal
 from hydria.base.log import Logger
 from hydria.sriov import namespaces
-from hydria.sriov.inventory import Pf, Vf, VfId, VfSettings
+from hydria.sriov.inventory import Pf, Vf, VfCounters, VfId, VfSettings
 from hydria.sriov.netlink import Link, Netlink
 from hydria.sriov.nics import Nics
 from hydria.sriov.tag import Tag
 
 log = Logger(__name__)
+
+_LOOK_SECONDS = 0.5
 
 
 class SoftwareNics(Nics):
@@ -60,7 +63,7 @@ class SoftwareNics(Nics):
                 if str(vf) not in away:
                     self._make(netlink, link, vf)
 
-    def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int) -> None:
+    def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int, holder: str = "") -> None:  # noqa: ARG002 - the tag says whose it is
         self._refuse_unsupported(vf, settings)
         guest = namespaces.of_process(pid)
         tag = Tag(self._fabric, "vf", str(vf), namespaces.guest_inode(pid))
@@ -73,6 +76,21 @@ class SoftwareNics(Nics):
             netlink.set_link(link.index, up=False, mac=settings.mac, mtu=settings.mtu, tag=tag)
             netlink.set_link(link.index, namespace=guest)
         log.info("VF handed over", vf=vf, pid=pid, mac=settings.mac)
+
+    def hand_over_vfio(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> Path:  # noqa: ARG002
+        raise Terminal(f"VF {vf} cannot be given to a virtual machine: it is a software PF's")
+
+    def watch(self, stop: threading.Event) -> Iterator[tuple[Pf, ...]]:
+        before: tuple[Pf, ...] | None = None
+        while not stop.is_set():
+            if (now := self.scan()) != before:
+                before = now
+                yield now
+            stop.wait(_LOOK_SECONDS)
+
+    def counters(self) -> Mapping[VfId, VfCounters]:
+        """A macvlan's are the guest's own; the PF keeps none."""
+        return {}
 
     def take_back(self, vf: VfId) -> None:
         with Netlink(self._home) as netlink:
