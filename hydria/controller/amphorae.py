@@ -15,6 +15,7 @@ from hydria.controller import desired, names
 from hydria.controller.leftovers import Sweeper, remove_amphora
 from hydria.controller.outside import Outside
 from hydria.controller.parallel import both
+from hydria.controller.vf_settings import with_vf_settings
 from hydria.drivers.cloud import FixedIp, Port, PortRequest, Server, ServerRequest
 from hydria.model.amphora import Amphora
 from hydria.model.graph import Graph
@@ -133,6 +134,8 @@ class Amphorae:
         return next(iter(self._cloud.find_servers(names.server(row.id))), None)
 
     def _ensure_allowed_addresses(self, graph: Graph, base: Port) -> None:
+        if not base.port_security:
+            return
         wanted = desired.vip_addresses(graph)
         if set(base.allowed_addresses) != set(wanted):
             self._cloud.set_allowed_addresses(base.id, wanted)
@@ -179,7 +182,7 @@ class Amphorae:
     def _create_server(self, graph: Graph, row: Amphora, base: Port | None) -> tuple[Port, Server]:
         """VF ports are in the server's create request: so the scheduler takes a host that has a VF for them."""
         port, (image, management) = both(
-            lambda: base or self._cloud.create_port(_base_port(graph, row.id)),
+            lambda: base or self._cloud.create_port(self._base_port(graph, row.id)),
             lambda: (self._outside.lookups.image(self._tag(graph)), self._outside.lookups.network(self._management)),
         )
         issued = self._outside.authority.issue(row.id, self._outside.config.certificates.amphora_validity_days)
@@ -192,10 +195,14 @@ class Amphorae:
                 ports=(port.id,),
                 files=self._files(row.id, issued.pem),
                 metadata={"amphora_id": row.id, "load_balancer_id": graph.load_balancer.id},
+                guaranteed_rate=port.vnic_type == "direct" and bool(graph.flavor.vf_min_tx_rate),
             )
         )
         log.info("server created", amphora_id=row.id, server_id=server.id)
         return port, server
+
+    def _base_port(self, graph: Graph, amphora_id: str) -> PortRequest:
+        return with_vf_settings(self._cloud, base_port_request(graph, amphora_id), graph.flavor)
 
     @property
     def _management(self) -> str:
@@ -278,7 +285,7 @@ def _facts(graph: Graph, base: Port, server: Server) -> dict[str, Any]:
     }
 
 
-def _base_port(graph: Graph, amphora_id: str) -> PortRequest:
+def base_port_request(graph: Graph, amphora_id: str) -> PortRequest:
     """It carries the VIPs, and has an address of its own in each of their subnets to route by."""
     lb = graph.load_balancer
     subnets = dict.fromkeys([lb.vip_subnet_id, *(vip.subnet_id for vip in lb.additional_vips)])

@@ -65,6 +65,8 @@ class FakeCloud:
         self.images = {"amphora": "image-1"}
         self.existing: set[tuple[str, str]] = set()
         """(kind, id) of QoS policies and security groups."""
+        self.rates: dict[str, tuple[int, int]] = {}
+        """QoS policy id → Mbit/s, guaranteed and at most."""
         self.hidden: collections.defaultdict[str, set[str]] = collections.defaultdict(set)
         """Token → ids of what its owner may not see."""
         self._unseen: set[str] = set()
@@ -153,7 +155,16 @@ class FakeCloud:
         with self.interruptions.call("set_allowed_addresses"), self._lock:
             if port_id not in self.ports:
                 raise not_found("Port", port_id)
+            if addresses and not self.ports[port_id].port_security:
+                raise Terminal("Port Security must be enabled in order to have allowed address pairs.")
             self._change_port(port_id, allowed_addresses=tuple(addresses))
+
+    def ensure_rate_policy(self, name: str, *, min_mbps: int, max_mbps: int) -> str:
+        with self.interruptions.call("ensure_rate_policy"), self._lock:
+            id_ = id_of("qos-policy", name)
+            self.existing.add(("qos-policies", id_))
+            self.rates[id_] = (min_mbps, max_mbps)
+            return id_
 
     def delete_port(self, port_id: str) -> None:
         with self.interruptions.call("delete_port"), self._lock:
@@ -244,6 +255,8 @@ class FakeCloud:
         network = self.networks.get(request.network_id)
         if network is None:
             raise not_found("Network", request.network_id)
+        if not request.port_security and (request.allowed_addresses or request.security_groups):
+            raise Invalid("Port Security must be enabled in order to have allowed address pairs or security groups.")
         asked = request.fixed_ips or tuple(FixedIp(subnet_id=id_) for id_ in network.subnets[:1])
         fixed: list[FixedIp] = []
         for item in asked:
@@ -260,6 +273,8 @@ class FakeCloud:
             project_id=request.project_id or "service",
             qos_policy_id=request.qos_policy_id,
             allowed_addresses=request.allowed_addresses,
+            trusted=request.trusted,
+            port_security=request.port_security and network.port_security_enabled,
             created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         )
         self.ports[port.id] = port
