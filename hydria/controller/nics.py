@@ -9,7 +9,7 @@ import msgspec
 from hydria.base.errors import RequestError, Terminal
 from hydria.base.log import Logger
 from hydria.controller import desired, member_networks, names
-from hydria.controller.amphorae import Running
+from hydria.controller.boot import Running
 from hydria.controller.member_networks import Nic, Situation
 from hydria.controller.outside import Outside
 from hydria.controller.parallel import together

@@ -103,7 +103,7 @@ class ServerRequest(Struct, kw_only=True, frozen=True):
     server_group_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     guaranteed_rate: bool = False
-    """One of `ports` has a QoS policy with a minimum bandwidth."""
+    """One of `ports` has a QoS policy, which may ask for a minimum bandwidth."""
 
 
 class Cloud(Protocol):

@@ -44,6 +44,8 @@ class _Host:
     """Network id → VFs of its physical network."""
     taken: dict[str, str] = field(default_factory=dict)
     """Port id → network id."""
+    cut: set[str] = field(default_factory=set)
+    """Networks whose PF has no link."""
 
     def free(self, network_id: str) -> int:
         return self.vfs.get(network_id, 0) - sum(taken == network_id for taken in self.taken.values())
@@ -101,6 +103,16 @@ class FakeCloud:
     def add_host(self, name: str, **vfs: int) -> None:
         """`vfs`: network name → VFs."""
         self.hosts[name] = _Host(name, {id_of("network", network): number for network, number in vfs.items()})
+
+    def cut_link(self, host: str, network: str) -> None:
+        """The PF there loses its link: VFs that are in use lose theirs, and no further one is given away."""
+        self.hosts[host].cut.add(id_of("network", network))
+
+    def mend_link(self, host: str, network: str) -> None:
+        self.hosts[host].cut.discard(id_of("network", network))
+
+    def has_link(self, port_id: str) -> bool:
+        return not any(host.taken.get(port_id) in host.cut for host in self.hosts.values())
 
     def free_vfs(self, network: str) -> int:
         return sum(host.free(id_of("network", network)) for host in self.hosts.values())
@@ -309,9 +321,12 @@ class FakeCloud:
             for id_ in request.ports
             if id_ in self.ports and self.ports[id_].vnic_type == "direct"
         )
-        return next((self._lack(host, net) for net, number in wanted.items() if host.free(net) < number), None)
+        lacking = (net for net, number in wanted.items() if host.free(net) < number or net in host.cut)
+        return next((self._lack(host, net) for net in lacking), None)
 
     def _lack(self, host: _Host, network_id: str) -> str:
+        if network_id in host.cut:
+            return f"the PF on physical network '{self.networks[network_id].name}' has no link"
         return f"no free VF on physical network '{self.networks[network_id].name}' ({host.vfs.get(network_id, 0)} VFs)"
 
     def _bind(self, port_id: str, server_id: str, host: str | None) -> None:

@@ -99,7 +99,11 @@ def test_a_silent_amphora_that_answers_gets_its_spec_again(world: World, served:
     world.run()
     assert world.spec(served).generation == 1
     assert world.cloud.servers == (server,)
-    assert world.reasons(served) == [f"Amphora {mouth.amphora_id} has been silent for over 10 s."]
+    assert world.reasons(served) == [
+        f"Amphora {mouth.amphora_id} answers, although its heartbeats do not arrive.",
+        f"Amphora {mouth.amphora_id} has been silent for over 10 s.",
+    ]
+    assert world.graph(served).amphorae[0].replace_for is None
 
 
 def test_a_silent_amphora_that_does_not_answer_is_replaced(world: World, served: str) -> None:
