@@ -67,6 +67,8 @@ class FakeCloud:
         self.images = {"amphora": "image-1"}
         self.existing: set[tuple[str, str]] = set()
         """(kind, id) of QoS policies and security groups."""
+        self.heeds_links = True
+        """False: as Nova, which does not know of a PF's link."""
         self.rates: dict[str, tuple[int, int]] = {}
         """QoS policy id → Mbit/s, guaranteed and at most."""
         self.hidden: collections.defaultdict[str, set[str]] = collections.defaultdict(set)
@@ -321,7 +323,8 @@ class FakeCloud:
             for id_ in request.ports
             if id_ in self.ports and self.ports[id_].vnic_type == "direct"
         )
-        lacking = (net for net, number in wanted.items() if host.free(net) < number or net in host.cut)
+        cut = host.cut if self.heeds_links else set()
+        lacking = (net for net, number in wanted.items() if host.free(net) < number or net in cut)
         return next((self._lack(host, net) for net in lacking), None)
 
     def _lack(self, host: _Host, network_id: str) -> str:
