@@ -92,7 +92,14 @@ class World:
         )
         self.sweeper = Sweeper(self.outside)
         reconcile = LoadBalancers(self.outside, self.database, self.sweeper).reconcile
-        self.loop = Loop(self.database, self.queue, reconcile, stopping=self.outside.stopping, lease_seconds=_LEASE)
+        self.loop = Loop(
+            self.database,
+            self.queue,
+            reconcile,
+            stopping=self.outside.stopping,
+            lease_seconds=_LEASE,
+            observe=self.outside.metrics.reconciled,
+        )
 
     def kill_and_restart(self) -> bool:
         """Whether there was somebody to kill. Leases of the dead have run out."""
