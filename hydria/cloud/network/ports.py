@@ -30,7 +30,7 @@ MAC_PREFIX = "fa:16:3e"
 """Of every OpenStack cloud; the agent may rely on no two NICs of one machine having the same MAC."""
 
 BINDERS = frozenset({"physical_network", "pci_slot"})
-"""Keys of a bound port's `binding:profile` that are written by who binds it; the others, such as `trusted`, are given."""
+"""Keys of a bound port's `binding:profile` that who binds it writes; the others, such as `trusted`, are given."""
 
 
 class Ports(Collection[Port]):

@@ -121,7 +121,7 @@ class QosPolicies(Collection[QosPolicy]):
             raise InvalidInput(
                 f"Failed to parse request. Required attribute '{kind.value}' not specified", field=kind.value
             )
-        rule = msgspec.convert({"id": new_id(), "qos_policy_id": policy_id, **values}, kind.resource)
+        rule: QosRule = msgspec.convert({"id": new_id(), "qos_policy_id": policy_id, **values}, kind.resource)
         with self.database.begin() as connection:
             self._owned(connection, context, policy_id, f"create_policy_{kind.name}_rule")
             try:
@@ -147,7 +147,7 @@ class QosPolicies(Collection[QosPolicy]):
         values = given(document, kind.resource, "update")
         with self.database.begin() as connection:
             self._owned(connection, context, policy_id, f"update_policy_{kind.name}_rule")
-            rule: QosRule = changed(self.rule(context, kind, policy_id, rule_id), values)
+            rule = changed(self.rule(context, kind, policy_id, rule_id), values)
             kind.rows.replace(connection, rule)
             _check_order(self.find(connection, context, policy_id))
         return rule
