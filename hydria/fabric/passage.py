@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from hydria.base.log import Logger
-from hydria.sriov.bridges import BridgeNetlink
+from hydria.sriov.netlink.bridges import BridgeNetlink
 
 log = Logger(__name__)
 

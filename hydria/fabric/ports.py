@@ -14,8 +14,8 @@ from hydria.base.errors import Conflict, Terminal, invalid_field
 from hydria.base.log import Logger
 from hydria.fabric import guard, management, teardown
 from hydria.sriov import namespaces
-from hydria.sriov.bridges import BridgeNetlink
 from hydria.sriov.netlink import Link, Netlink
+from hydria.sriov.netlink.bridges import BridgeNetlink
 from hydria.sriov.tag import Tag
 
 log = Logger(__name__)

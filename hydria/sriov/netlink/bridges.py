@@ -3,7 +3,7 @@
 import errno
 from typing import Any
 
-from hydria.sriov.netlink import Netlink
+from hydria.sriov.netlink.links import Netlink
 
 _RTEXT_FILTER_BRVLAN = 2
 _AF_BRIDGE = 7
