@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from hydria.base import config, process
-from hydria.base.errors import Retryable
+from hydria.base.errors import Retryable, Terminal
 from hydria.cloud.compute.flavors import CreateFlavor
 from hydria.cloud.compute.servers import AttachInterface, CreateServer, ServerNetwork, status
 from hydria.cloud.compute.service import Compute
@@ -66,6 +66,10 @@ class FakeNics:
         self.networks = {name: name.split("-")[1] for name in names}
         self.held: dict[VfId, int | None] = {VfId(name, index): None for name in names for index in range(vfs)}
         self.macs: dict[VfId, str | None] = {}
+        self.settings: dict[VfId, VfSettings] = {}
+        self.holders: dict[VfId, str] = {}
+        self.unlimited = False
+        """As a software PF's: they take no rates."""
 
     def scan(self) -> tuple[Pf, ...]:
         return tuple(
@@ -79,10 +83,13 @@ class FakeNics:
             for name, network in self.networks.items()
         )
 
-    def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int) -> None:
+    def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int, holder: str) -> None:
         self._points.pass_()
         if guest.started_at(pid) is None:
             raise Retryable(f"process {pid} is gone")
+        if self.unlimited and settings.max_tx_rate:
+            raise Terminal(f"VF {vf} cannot have a tx rate")
+        self.settings[vf], self.holders[vf] = settings, holder
         self.held[vf], self.macs[vf] = pid, settings.mac
         self._points.pass_()
 
@@ -102,9 +109,10 @@ class FakeFabric:
         self.plugged: dict[str, tuple[str, int]] = {}
         self.configured: dict[int, Sequence[str]] = {}
 
-    def plug(self, *, port_id: str, mac: str, physical_network: str, pid: int, name: str, mtu: int) -> None:
+    def plug(self, *, port_id: str, mac: str, physical_network: str, pid: int, name: str, mtu: int, vlan: int) -> None:
         self._points.pass_()
         assert mac
+        assert vlan == 0
         assert mtu == 1500
         assert physical_network in {*NETWORKS, "mgmt"}
         self.plugged[port_id] = (name, pid)
