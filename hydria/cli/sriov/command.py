@@ -12,11 +12,16 @@ import msgspec
 import typer
 from rich.console import Console
 
+from hydria.base.config import Config, load
+from hydria.base.errors import Conflict, NotFound
+from hydria.cli.doctor import books
 from hydria.cli.sriov import host, tables
 from hydria.cli.sriov.changes import changes
-from hydria.sriov import hardware, persistence, preparation
+from hydria.cli.sriov.host import Machine
+from hydria.sriov import persistence, preparation
 from hydria.sriov.inventory import Pf
 from hydria.sriov.preparation import Device
+from hydria.sriov.records import Records
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Look at and prepare this host's SR-IOV NICs."
@@ -29,6 +34,8 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 PfName = Annotated[str, typer.Argument(metavar="PF", help="Its link's name or its PCI address.")]
 
 _progress = Console(stderr=True)
+_ANY = Machine.of(Config())
+"""Without a configuration, which to prepare a PF there need not be."""
 
 
 @app.command()
@@ -73,7 +80,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """The PFs of this host."""
-    found = host.pfs(host.physical_networks(host.configured(config)))
+    found = Machine.load(config).pfs()
     if as_json:
         _print_json([tables.pf_json(pf, _persisted(pf)) for pf in found])
         return
@@ -94,7 +101,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One PF with its VFs, or one VF."""
-    found = host.pfs(host.physical_networks(host.configured(config)))
+    found = Machine.load(config).pfs()
     console = _console()
     if (pair := host.vf_named(name, found)) is not None:
         vf, pf = pair
@@ -113,11 +120,40 @@ def show(
 
 
 @app.command()
+def take_back(
+    name: Annotated[str, typer.Argument(metavar="VF", help="PF/INDEX, its PCI address or its link's name.")],
+    *,
+    config: ConfigFile = None,
+    force: Annotated[bool, typer.Option("--force", help="Also from a server that has it.")] = False,
+) -> None:
+    """Take a VF back that a lost guest has left, and make it as it was before. May run twice.
+
+    Refused for a VF that a server has, and where no configuration leads to the books that say so.
+    """
+    machine = Machine.load(config)
+    pair = host.vf_named(name, machine.pfs())
+    if pair is None:
+        raise NotFound(f"There is no VF {name}: hydria sriov list -v shows them.")
+    vf, _ = pair
+    if vf.foreign:
+        raise Conflict(f"VF {vf.id} is not Hydria's to take: {vf.holder} has it.")
+    if vf.at_home:
+        print(f"VF {vf.id} is here, as before.")
+        return
+    claimed = None if config is None else books.read(load(config).cloud.database_url)[1]
+    if not force and (claimed is None or vf.id in claimed):
+        why = "no configuration says whether a server has it" if claimed is None else "a server has it: delete that"
+        raise Conflict(f"VF {vf.id}, with {vf.holder}, is not taken back: {why} (or --force).")
+    machine.nics().take_back(vf.id)
+    print(f"VF {vf.id} is taken back from {vf.holder}.")
+
+
+@app.command()
 def watch(*, config: ConfigFile = None, as_json: Json = False) -> None:
     """A line for each change, until Ctrl-C: links lost and back, VFs handed over and given back, PFs gone and new."""
     stop = _stop_on_signal()
     before: tuple[Pf, ...] | None = None
-    for now in hardware.HardwareNics(host.physical_networks(host.configured(config))).watch(stop):
+    for now in Machine.load(config).watch(stop):
         if before is None and not as_json:
             print(f"watching {', '.join(pf.name for pf in now) or 'for PFs: there are none'}", flush=True)
         for change in changes(before if before is not None else now, now):
@@ -132,27 +168,25 @@ def watch(*, config: ConfigFile = None, as_json: Json = False) -> None:
 def _set(name: str, numvfs: int) -> tuple[Device, bool]:
     """Whether anything was done. Nobody hands a VF over between our look at who has them and the change."""
     device = preparation.find(name)
-    preparation.plan(device, numvfs, ())  # what cannot be is said without waiting for the lock
-    with hardware.locked_pf(device.pci_address), _progress.status(f"{device}: {numvfs} VFs") as status:
+    preparation.plan(msgspec.structs.replace(device, numvfs=numvfs), numvfs, ())  # what cannot be needs no lock
+    with Records().locked(device.pci_address), _progress.status(f"{device}: {numvfs} VFs") as status:
         device = preparation.find(device.pci_address)
-        pf = host.pf_of(device, hardware.host_pfs({}))
-        steps = preparation.plan(device, numvfs, pf.vfs)
+        steps = preparation.plan(device, numvfs, host.pf_of(device, _ANY.pfs()).vfs)
         preparation.set_numvfs(device, steps)
         if steps and numvfs:
             status.update(f"{device}: waiting for the VFs' driver")
             for vf in preparation.await_drivers(device, numvfs):
-                _progress.print(f"VF {vf} has no driver: hydria doctor may say why.", style="yellow")
+                _progress.print(f"VF {vf} has no driver: hydria doctor says why.", style="yellow")
     return device, bool(steps)
 
 
 def _say(device: Device, numvfs: int, changed: bool, *, as_json: bool) -> None:
-    found = host.pf_of(device, host.pfs({}))
     persisted = persistence.persisted(device.pci_address)
     if as_json:
-        _print_json(tables.pf_json(found, persisted))
+        _print_json(tables.pf_json(host.pf_of(device, _ANY.pfs()), persisted))
         return
     how = "now has" if changed else "has, as before,"
-    print(f"{device} {how} {numvfs} VFs{_at_boot(numvfs, persisted)}.")
+    print(f"{device} {how} {numvfs or 'no'} VFs{_at_boot(numvfs, persisted)}.")
 
 
 def _at_boot(numvfs: int, persisted: int | None) -> str:

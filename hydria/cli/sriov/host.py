@@ -1,60 +1,81 @@
-"""The PFs of this machine as the commands see them: those with a link as the NICs say, those without as sysfs does."""
+"""The PFs of this machine as the commands see them, with what a configuration says of them."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec import Struct
+
 from hydria.base.config import Config, load
-from hydria.base.errors import NotFound
+from hydria.base.errors import NotFound, Retryable
+from hydria.base.log import Logger
 from hydria.sriov import preparation
-from hydria.sriov.hardware import host_pfs
+from hydria.sriov.hardware import HardwareNics, host_pfs
 from hydria.sriov.inventory import Pf, Vf
+from hydria.sriov.netlink.events import LinkEvents
 from hydria.sriov.preparation import Device
 
+log = Logger(__name__)
 
-def configured(path: Path | None) -> Config:
-    """Without a file, defaults: no PF is on a physical network then."""
-    return load(path)
-
-
-def physical_networks(config: Config) -> dict[str, str]:
-    """PF name → physical network, of all hosts; a fabric of software PFs says nothing of this machine's own."""
-    if config.fabric.kind == "software":
-        return {}
-    return {pf: network for host in config.cloud.hosts for pf, network in host.pfs.items()}
+_RESCAN_SECONDS = 1.0
+"""Records and drivers change without a link event."""
 
 
-def pfs(networks: Mapping[str, str]) -> tuple[Pf, ...]:
-    seen = host_pfs(networks)
-    addresses = {pf.pci_address for pf in seen}
-    return (*seen, *(bare(device) for device in preparation.devices() if device.pci_address not in addresses))
+class Machine(Struct, frozen=True):
+    physical_networks: dict[str, str]
+    """PF name → physical network."""
+    fabric: str
+    """Whose VFs are ours."""
 
+    @classmethod
+    def of(cls, config: Config) -> "Machine":
+        # A fabric of software PFs says nothing of the machine's own.
+        hosts = () if config.fabric.kind == "software" else config.cloud.hosts
+        return cls({pf: network for host in hosts for pf, network in host.pfs.items()}, config.fabric.name)
 
-def bare(device: Device) -> Pf:
-    """One without a driver: there is nothing to ask but sysfs. Its name is its PCI address."""
-    return Pf(
-        name=device.netdev or device.pci_address,
-        physical_network="",
-        driver=device.driver or "",
-        pci_address=device.pci_address,
-        link_up=False,
-        totalvfs=device.totalvfs,
-    )
+    @classmethod
+    def load(cls, path: Path | None) -> "Machine":
+        """Without a file no PF is on a physical network."""
+        return cls.of(load(path) if path is not None else Config())
+
+    def pfs(self) -> tuple[Pf, ...]:
+        return host_pfs(self.physical_networks, fabric=self.fabric)
+
+    def nics(self) -> HardwareNics:
+        """Of every PF with a driver, whether it is on a physical network or not."""
+        names = {pf.name: pf.physical_network for pf in self.pfs()}
+        return HardwareNics(names, fabric=self.fabric)
+
+    def watch(self, stop: threading.Event) -> Iterator[tuple[Pf, ...]]:
+        """As Nics.watch, of all PFs, also of those that come."""
+        before: tuple[Pf, ...] | None = None
+        with LinkEvents() as events:
+            while not stop.is_set():
+                try:
+                    now = self.pfs()
+                except Retryable as error:  # a PF went away under our eyes
+                    log.debug("looking at the NICs failed", reason=error)
+                else:
+                    if now != before:
+                        before = now
+                        yield now
+                events.wait(_RESCAN_SECONDS)
 
 
 def pf_of(device: Device, found: tuple[Pf, ...]) -> Pf:
-    return next((pf for pf in found if pf.pci_address == device.pci_address), bare(device))
+    """Raises NotFound where it has gone away meanwhile."""
+    pf = next((pf for pf in found if pf.pci_address == device.pci_address), None)
+    if pf is None:
+        raise NotFound(f"PF {device} has gone away.")
+    return pf
+
+
+def pf_named(name: str, found: tuple[Pf, ...]) -> Pf:
+    """Raises what `preparation.find` raises."""
+    return pf_of(preparation.find(name), found)
 
 
 def vf_named(name: str, found: tuple[Pf, ...]) -> tuple[Vf, Pf] | None:
     """By PF/INDEX, by PCI address or by the name of its link."""
     vfs = ((vf, pf) for pf in found for vf in pf.vfs)
     return next(((vf, pf) for vf, pf in vfs if name in {str(vf.id), vf.pci_address, vf.netdev}), None)
-
-
-def pf_named(name: str, found: tuple[Pf, ...]) -> Pf:
-    """Raises what `preparation.find` raises, NotFound where it is no PF of `found`."""
-    device = preparation.find(name)
-    pf = next((pf for pf in found if pf.pci_address == device.pci_address), None)
-    if pf is None:
-        raise NotFound(f"PF {device} has gone away.")
-    return pf
