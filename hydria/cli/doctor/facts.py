@@ -80,7 +80,6 @@ class Configuration(Struct, frozen=True, kw_only=True):
 
 
 class Host(Struct, frozen=True, kw_only=True):
-    is_root: bool = True
     kernel: str
     cpu_vendor: str = ""
     features: Mapping[str, Trial] = {}

@@ -1,6 +1,5 @@
 """Looks at this host and puts what it sees into one `Host`. Judges nothing."""
 
-import os
 import platform
 import re
 import socket
@@ -29,7 +28,6 @@ def host(config: Config | None, config_path: Path | None, state_dir: Path | None
     with Netlink() as netlink:
         links = {link.name: link.is_up for link in netlink.links()}
     return Host(
-        is_root=os.geteuid() == 0,
         kernel=platform.release(),
         cpu_vendor=_cpu_vendor(),
         features=trials.features(),

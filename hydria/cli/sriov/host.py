@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from hydria.base.config import Config, load
-from hydria.base.errors import NotFound, Retryable
+from hydria.base.errors import Forbidden, NotFound, Retryable
 from hydria.base.log import Logger
 from hydria.sriov import preparation
 from hydria.sriov.hardware import HardwareNics, host_pfs
@@ -39,7 +39,10 @@ class Machine(Struct, frozen=True):
         return cls.of(load(path) if path is not None else Config())
 
     def pfs(self) -> tuple[Pf, ...]:
-        return host_pfs(self.physical_networks, fabric=self.fabric)
+        try:
+            return host_pfs(self.physical_networks, fabric=self.fabric)
+        except PermissionError as error:
+            raise Forbidden(f"Looking at the PFs: {error}. Only root may see who has which VF.") from error
 
     def nics(self) -> HardwareNics:
         """Of every PF with a driver, whether it is on a physical network or not."""

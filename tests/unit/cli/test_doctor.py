@@ -1,12 +1,15 @@
 """Every finding of the doctor, from facts alone."""
 
 import doctest
+import json
+import os
 from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
-from hydria.cli.doctor import kernel, nics, service
+from hydria.cli.doctor import command, kernel, nics, service
 from hydria.cli.doctor.facts import Configuration, ConfiguredPf, Entry, Host, NetworkMtu, Nic, Port, Trial
 from hydria.cli.doctor.finding import Finding, exit_status, worst
 from hydria.sriov.inventory import Pf, Vf, VfId, VfSettings
@@ -100,7 +103,6 @@ NETWORKD = (
 
 # Facts that differ from a host in good order → the one finding that is not ok: id, severity, subject, mend.
 TABLE: list[tuple[str, dict[str, Any], str, str, str, str]] = [
-    ("not root", {"is_root": False}, "root", "error", "user", "sudo hydria doctor"),
     ("old kernel", {"kernel": "5.4.0"}, "kernel-version", "error", "kernel", KERNEL),
     ("kernel too old for VFs", {"kernel": "5.10.0-9"}, "kernel-version", "error", "kernel", KERNEL),
     ("no nft", without("nft"), "nftables", "error", "nftables", "apt-get install nftables"),
@@ -307,6 +309,14 @@ def test_a_pf_that_is_for_something_else_is_left_alone():
 )
 def test_exit_status_is_the_worst(severities: tuple[Any, ...], status: int):
     assert exit_status([Finding("x", severity, "", "") for severity in severities]) == status
+
+
+def test_without_root_there_is_one_finding(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    done = CliRunner().invoke(command.app, ["--json"])
+    told = json.loads(done.stdout)
+    assert done.exit_code == 2
+    assert [(one["id"], one["mend"]) for one in told["findings"]] == [("root", "sudo hydria doctor")]
 
 
 def test_examples():
