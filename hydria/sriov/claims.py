@@ -39,7 +39,7 @@ def choose(
     usable = [(pf, free) for pf in candidates if (free := _usable(pf, taken, tried))]
     if not usable:
         raise NoFreeVf(f"No free VF on physical network '{physical_network}': {_why(pfs, candidates, taken, tried)}.")
-    pf, free = min(usable, key=lambda item: (_distance(item[0], preference), _load(item[0], taken), item[0].name))
+    _, free = min(usable, key=lambda item: (_distance(item[0], preference), _load(item[0], taken), item[0].name))
     return free[0].id
 
 
@@ -90,13 +90,17 @@ def _why_not(pf: Pf, taken: frozenset[VfId], tried: Mapping[VfId, str]) -> str:
     if not pf.vfs:
         return "has no VFs"
     ours = sum(vf.id in taken for vf in pf.vfs)
-    foreign = [vf for vf in pf.vfs if vf.foreign and vf.id not in taken]
-    away = sum(not vf.at_home and not vf.foreign and vf.id not in taken for vf in pf.vfs)
-    parts = [f"{ours} of {pf.numvfs} VFs claimed"]
-    parts += [f"{vf.id} is held by {vf.holder or 'somebody else'}" for vf in foreign]
-    parts += [f"{vf.id} failed ({tried[vf.id].rstrip('.')})" for vf in pf.vfs if vf.id in tried and vf not in foreign]
-    if away:
+    failed = [f"{vf.id} failed ({tried[vf.id].rstrip('.')})" for vf in pf.vfs if vf.id in tried and not vf.foreign]
+    return ", ".join([f"{ours} of {pf.numvfs} VFs claimed", *failed, *hindrances(pf, taken)])
+
+
+def hindrances(pf: Pf, claimed: Collection[VfId]) -> list[str]:
+    """What else than a claim keeps VFs of this PF from being had."""
+    taken = frozenset(claimed)
+    others = [vf for vf in pf.vfs if vf.id not in taken]
+    parts = [f"{vf.id} is held by {vf.holder or 'somebody else'}" for vf in others if vf.foreign]
+    if away := sum(not vf.at_home and not vf.foreign for vf in others):
         parts.append(f"{away} not given back yet")
     if not pf.link_up:
         parts.append("link is down")
-    return ", ".join(parts)
+    return parts

@@ -127,7 +127,8 @@ def test_no_free_vf_says_what_failed() -> None:
     with pytest.raises(NoFreeVf) as caught:
         choose([pf(A, True)], [], "public", Preference(), excluded)
     assert caught.value.message == (
-        "No free VF on physical network 'public': pf-a: 0 of 1 VFs claimed, pf-a/0 failed (Setting MAC on pf-a/0: in use)."
+        "No free VF on physical network 'public': pf-a: 0 of 1 VFs claimed, "
+        "pf-a/0 failed (Setting MAC on pf-a/0: in use)."
     )
 
 
