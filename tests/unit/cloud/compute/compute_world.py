@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from hydria.base import config, process
 from hydria.base.errors import Conflict, HydriaError, Retryable, Terminal
 from hydria.cloud.compute.flavors import CreateFlavor
+from hydria.cloud.compute.server_groups import CreateServerGroup
 from hydria.cloud.compute.servers import AttachInterface, CreateServer, ServerNetwork, status
 from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
@@ -347,10 +348,16 @@ class World:
             network_id=self.networks[network], project_id=PROJECT, vnic_type="direct" if direct else "normal"
         )
 
-    def create(self, flavor: str, *ports: str, **options: Any) -> str:
-        networks = [ServerNetwork(uuid=self.networks["mgmt"]), *(ServerNetwork(port=port) for port in ports)]
+    def group(self, policy: str = "soft-affinity") -> str:
+        return self.compute.groups.create(ADMIN, CreateServerGroup(name="group", policy=policy)).id
+
+    def create(
+        self, flavor: str, *ports: str, group: str | None = None, management: bool = True, **options: Any
+    ) -> str:
+        first = [ServerNetwork(uuid=self.networks["mgmt"])] if management else []
+        networks = [*first, *(ServerNetwork(port=port) for port in ports)]
         form = CreateServer(name="amphora-1", flavorRef=flavor, networks=networks, **options)
-        return self.compute.servers.create(ADMIN, form, {}).id
+        return self.compute.servers.create(ADMIN, form, {"group": group} if group else {}).id
 
     def attach(self, server_id: str, port_id: str) -> None:
         self.compute.servers.attach(ADMIN, server_id, AttachInterface(port_id=port_id))
