@@ -34,7 +34,8 @@ class Compute:
     ) -> None:
         self.database = database
         self.network = network
-        self.hypervisor = hypervisor or Namespace(Path(cloud.state_dir) / "servers", cloud.namespace_agent)
+        self.state_dir = Path(cloud.state_dir)
+        self.hypervisor = hypervisor or Namespace(self.state_dir / "servers", cloud.namespace_agent)
         self.hosts = Hosts(database, nics, cloud.hosts)
         self.flavors = Flavors(database)
         self.aggregates = Aggregates(database, self.hosts.names)

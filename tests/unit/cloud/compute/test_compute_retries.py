@@ -1,4 +1,4 @@
-"""A VF that cannot be had: another one of the host, then another host, each once; and what is said when none is left."""
+"""A VF that cannot be had: another of the host, then another host, each once; what is said when none is left."""
 
 import contextlib
 from collections.abc import Callable
