@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hydria.base.config import Metrics
 from hydria.base.errors import Retryable, Terminal
 from hydria.cloud import metrics
+from hydria.cloud.compute.capacity import STATES
 from hydria.sriov.inventory import VfCounters, VfId
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
