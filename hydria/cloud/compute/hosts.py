@@ -39,7 +39,7 @@ class Hosts:
         """Empty: one host, named as this machine is, has every PF."""
         self.physical_networks = {pf: network for host in hosts for pf, network in host.pfs.items()}
         """As configured, of PFs that need not be there."""
-        self.seen: Sequence[Pf] | None = None
+        self._seen: Sequence[Pf] | None = None
         """What the NICs said last of their PFs; their VFs may have changed since."""
 
     @property
@@ -55,9 +55,12 @@ class Hosts:
             return dict.fromkeys(self.names, pfs)
         return {name: [pf for pf in pfs if pf.name in own] for name, own in self._hosts.items()}
 
+    def saw(self, pfs: Sequence[Pf]) -> None:
+        self._seen = pfs
+
     def has_link(self, pf: str) -> bool:
         """As last seen; before the first look everything counts as well."""
-        return self.seen is None or any(one.name == pf and one.link_up for one in self.seen)
+        return self._seen is None or any(one.name == pf and one.link_up for one in self._seen)
 
     def counters(self) -> Mapping[VfId, VfCounters]:
         """Asks the NICs, as `inventory` does."""
@@ -68,9 +71,9 @@ class Hosts:
         try:
             inventory = self.inventory()
         except Retryable:
-            if self.seen is None:
+            if self._seen is None:
                 raise
-            inventory = self._by_host(self.seen)
+            inventory = self._by_host(self._seen)
         with self._database.read() as connection:
             return capacity.snapshot(
                 inventory, interfaces.select(connection), servers.select(connection), self.physical_networks

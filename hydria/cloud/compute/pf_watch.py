@@ -15,11 +15,16 @@ AGAIN_SECONDS = 1.0
 
 
 class PfWatch:
-    """Calls `seen(pfs)` in its own thread: soon after the start, and again after each change."""
+    """Calls `seen(pfs)` in its own thread, soon after the start and again after each change of anything.
 
-    def __init__(self, nics: Nics, seen: Callable[[Sequence[Pf]], None]) -> None:
+    After `seen`, `links_changed()` is called where a link is not as it was when that was last called with success.
+    """
+
+    def __init__(self, nics: Nics, seen: Callable[[Sequence[Pf]], None], links_changed: Callable[[], None]) -> None:
         self._nics = nics
         self._seen = seen
+        self._links_changed = links_changed
+        self._told: dict[str, bool] | None = None
         self._before: Sequence[Pf] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pf-watch", daemon=True)
@@ -54,6 +59,10 @@ class PfWatch:
             logger.warning(message, pf=pf.name, physical_network=pf.physical_network, driver=pf.driver)
         self._before = pfs
         self._seen(pfs)
+        links = {pf.name: pf.link_up for pf in pfs}
+        if links != self._told:
+            self._links_changed()
+            self._told = links
 
 
 def changes(before: Sequence[Pf] | None, now: Sequence[Pf]) -> Iterator[tuple[str, Pf]]:

@@ -4,7 +4,7 @@ Talks to nobody outside the database: what is written here, `lifecycle` then mak
 """
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from hydria.cloud.network.resources import FixedIpRequest, NetworkRow, Port
 from hydria.cloud.network.service import Network
 from hydria.cloud.resource import now
 from hydria.sriov import claims
-from hydria.sriov.inventory import Pf, VfId, node_of
+from hydria.sriov.inventory import VfId, node_of
 
 MANAGEMENT = "mgmt"
 """What the fabric calls the network of ports whose network names no physical one."""
@@ -192,10 +192,11 @@ class Placement:
             port.id, host=interface.host, device_id=server.id, device_owner=_owner(server), profile=profile, is_up=is_up
         )
 
-    def saw(self, pfs: Sequence[Pf]) -> None:
-        """The NICs say so of their PFs: a port is as its PF's link is, which every client of the network sees."""
-        # First: whoever binds a port from here on goes by this, whoever has done so before is found below.
-        self.hosts.seen = pfs
+    def show_links(self) -> None:
+        """A bound port is as its PF's link was last seen, which every client of the network sees then.
+
+        Whoever binds a port goes by what was seen, too: so it may be called after that has changed, not before.
+        """
         with self.database.begin() as connection:
             for interface in interfaces.select(connection, None, interfaces.table.c.pf.is_not(None)):
                 self.network.set_up(interface.id, is_up=self.hosts.has_link(interface.pf or ""))

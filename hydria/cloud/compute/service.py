@@ -41,7 +41,7 @@ class Compute:
         self.aggregates = Aggregates(database, self.hosts.names)
         self.groups = ServerGroups(database)
         placement = Placement(database, network, self.hosts)
-        self._pf_watch = PfWatch(nics, placement.saw)
+        self._pf_watch = PfWatch(nics, self.hosts.saw, placement.show_links)
         self.lifecycle = Lifecycle(placement, Wiring(nics, fabric), self.hypervisor)
         self.servers = Servers(database, network, self.hosts, self.flavors, self.groups, self.lifecycle)
 

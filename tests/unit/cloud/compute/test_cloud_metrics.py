@@ -99,8 +99,8 @@ def test_nics_that_cannot_be_read(world: World, url: str, monkeypatch: pytest.Mo
     def refuse() -> None:
         raise Retryable("Reading NICs: no answer")
 
+    world.compute.hosts.saw(world.nics.scan())
     monkeypatch.setattr(world.nics, "scan", refuse)
-    until(lambda: world.compute.hosts.seen is not None)
     assert of(scrape(url), "hydria_vfs", **PUBLIC, state="free") == 4, "as they were seen last"
     monkeypatch.setattr(world.nics, "counters", refuse)
     assert scrape(url) == {("hydria_nics_readable", frozenset()): 0}
