@@ -25,6 +25,8 @@ from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
 from hydria.cloud.database import Database
 from hydria.cloud.hypervisor import guest
+from hydria.cloud.hypervisor.guest import Machine
+from hydria.cloud.hypervisor.namespace import Namespace
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network
 from hydria.fabric.software import SoftwareFabric
@@ -361,3 +363,24 @@ def test_hostname_of_this_machine_is_untouched(place: Place) -> None:
     before = socket.gethostname()
     place.boot()
     assert socket.gethostname() == before
+
+
+def test_guest_is_kept_on_the_cpus_of_a_node(tmp_path: Path) -> None:
+    *_, cpu = sorted(os.sched_getaffinity(0))
+    for node, cpus in ((0, "0"), (1, str(cpu)), (2, "")):
+        (tmp_path / f"sys/node{node}").mkdir(parents=True)
+        (tmp_path / f"sys/node{node}/cpulist").write_text(f"{cpus}\n")
+    hypervisor = Namespace(tmp_path / "servers", ("/bin/sh", "-c", "exec sleep 1002"), tmp_path / "sys")
+    assert hypervisor.nodes() == {0: {0}, 1: {cpu}}
+    hypervisor.prepare("s1", b"")
+    with hypervisor.booting(Machine("s1", "amphora", 1, 64)) as child:
+        hypervisor.pin(child, 1)
+        hypervisor.pin(child, 7)
+    try:
+        until(lambda: children(child.pid))
+        (program,) = children(child.pid)
+        assert [os.sched_getaffinity(pid) for pid in (child.pid, program)] == [{cpu}, {cpu}]
+        assert os.sched_getaffinity(0) != {cpu} or os.cpu_count() == 1
+    finally:
+        hypervisor.kill(child)
+        hypervisor.remove("s1")
