@@ -18,7 +18,7 @@ from hydria.cloud.network import api as network_api
 from hydria.cloud.network.service import Network
 from hydria.cloud.resource_providers import api as resource_providers_api
 from hydria.cloud.seed import seed
-from hydria.fabric.software import SoftwareFabric
+from hydria.fabric.kinds import fabric_of
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def open_services(config: Config) -> Services:
     """Open, and at the first start fill, the database and the state directory."""
     database = Database(config.cloud.database_url)
     network = Network(config, database)
-    fabric = SoftwareFabric(config.fabric, config.cloud.hosts)
+    fabric = fabric_of(config)
     services = Services(
         config=config,
         database=database,

@@ -139,6 +139,20 @@ class Lifecycle:
                 if interface.id == port_id:
                     self.detach(interface)
 
+    def port_changed(self, port_id: str, server_id: str) -> None:
+        """Settings of a NIC's port changed: a VF that the guest has gets them now, any other when it is plugged."""
+        with self.exclusively(server_id) as server:
+            for interface in self.placement.interfaces(server_id):
+                if server is None or server.pid is None or (interface.id, interface.state) != (port_id, "attached"):
+                    continue
+                nic = self.placement.nic(interface)
+                try:
+                    if nic is not None:
+                        self._wiring.set_anew(nic, pid=server.pid)
+                except HydriaError as error:
+                    # The guest goes on with the settings that it had: better than to go without its NIC.
+                    logger.warning("settings of a port not applied", port_id=port_id, reason=error.message)
+
     def ended(self, server_id: str, child: Guest) -> None:
         """A guest ended that nobody told to. Its VFs stay claimed: the server can be started again."""
         with self.exclusively(server_id) as server:

@@ -250,6 +250,7 @@ class Placement:
         try:
             port = self.network.port(interface.id)
             network = self.network.network(port.network_id)
+            rates = self.network.rates(port)
         except PortNotFound:
             return None
         return Nic(
@@ -260,6 +261,9 @@ class Placement:
             vlan=network.segmentation_id or 0,
             vf=claim_of(interface),
             spoofchk=port.port_security_enabled,
+            trust=is_trusted(port),
+            min_tx_rate=rates.min_tx,
+            max_tx_rate=rates.max_tx,
             addresses=self._addresses(port) if interface.position == 0 else (),
         )
 
@@ -283,6 +287,11 @@ def claim_of(interface: Interface) -> VfId | None:
 
 def is_direct(port: Port) -> bool:
     return port.binding_vnic_type == "direct"
+
+
+def is_trusted(port: Port) -> bool:
+    """The key is Nova's, whose clients write "true"."""
+    return str(port.binding_profile.get("trusted", "")).lower() in {"true", "1", "yes", "on", "y", "t"}
 
 
 def physical_network(network: NetworkRow) -> str:

@@ -48,6 +48,7 @@ class Compute:
     def start(self) -> None:
         """Adopt running servers, end what an earlier run left half done. Returns before the slow part is done."""
         self.network.on_port_deleted(lambda port: self.lifecycle.port_deleted(port.id, port.device_id))
+        self.network.on_port_changed(lambda port: self.lifecycle.port_changed(port.id, port.device_id))
         self.lifecycle.start()
         self._pf_watch.start()
 

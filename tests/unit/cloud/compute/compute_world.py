@@ -85,6 +85,10 @@ class FakeNics:
         self.nodes: dict[str, int] = {}
         self.counted: dict[VfId, VfCounters] = {}
         self._changed = threading.Condition()
+        self.settings: dict[VfId, VfSettings] = {}
+        self.holders: dict[VfId, str] = {}
+        self.unlimited = False
+        """As a software PF's: they take no rates."""
 
     def scan(self) -> tuple[Pf, ...]:
         return tuple(
@@ -146,7 +150,7 @@ class FakeNics:
             self.gone.discard(pf)
             self._changed.notify_all()
 
-    def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int, holder: str = "") -> None:  # noqa: ARG002
+    def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int, holder: str) -> None:
         self._points.pass_()
         if guest.started_at(pid) is None:
             raise Retryable(f"process {pid} is gone")
@@ -159,6 +163,9 @@ class FakeNics:
             raise Conflict(f"Handing over VF {vf}: its PF has MAC {settings.mac} in use already.")
         if vf in self.broken:
             raise self.broken[vf]
+        if self.unlimited and settings.max_tx_rate:
+            raise Terminal(f"VF {vf} cannot have a tx rate")
+        self.settings[vf], self.holders[vf] = settings, holder
         self.held[vf], self.macs[vf] = pid, settings.mac
         self.lost.discard(vf)
         self._points.pass_()
@@ -184,9 +191,10 @@ class FakeFabric:
         self.plugged: dict[str, tuple[str, int]] = {}
         self.configured: dict[int, Sequence[str]] = {}
 
-    def plug(self, *, port_id: str, mac: str, physical_network: str, pid: int, name: str, mtu: int) -> None:
+    def plug(self, *, port_id: str, mac: str, physical_network: str, pid: int, name: str, mtu: int, vlan: int) -> None:
         self._points.pass_()
         assert mac
+        assert vlan == 0
         assert mtu == 1500
         assert physical_network in {*NETWORKS, "mgmt"}
         self.plugged[port_id] = (name, pid)
