@@ -359,6 +359,19 @@ def test_boot_is_fast(place: Place) -> None:
     assert sorted(figures)[2] < 0.5
 
 
+def test_link_of_a_pf_shows_on_its_ports_within_a_second(place: Place) -> None:
+    port = place.port("public")
+    place.boot(port)
+    for state, status_ in (("down", "DOWN"), ("up", "ACTIVE")):
+        ip(f"-n {place.fabric.name} link set wpf-public {state}")
+        until(lambda wanted=status_: place.network.port(port.id).status == wanted, 1.0)  # type: ignore[misc]
+    (host,) = place.compute.hosts.capacity()
+    assert [(one.pf.name, one.count("claimed"), one.usable) for one in host.pfs] == [
+        ("pf-members", 0, 3),
+        ("pf-public", 1, 2),
+    ]
+
+
 def test_hostname_of_this_machine_is_untouched(place: Place) -> None:
     before = socket.gethostname()
     place.boot()

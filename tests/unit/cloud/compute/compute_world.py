@@ -75,10 +75,6 @@ class FakeNics:
         self.networks = {name: name.split("-")[1].rstrip("x") for name in names}
         self.held: dict[VfId, int | None] = {VfId(name, index): None for name in names for index in range(vfs)}
         self.macs: dict[VfId, str | None] = {}
-        self.settings: dict[VfId, VfSettings] = {}
-        self.holders: dict[VfId, str] = {}
-        self.unlimited = False
-        """As a software PF's: they take no rates."""
         self.lost: set[VfId] = set()
         """Went with their PF while a guest had them; if the PF is there again, they are free on it."""
         self.down: set[str] = set()
@@ -89,6 +85,10 @@ class FakeNics:
         self.nodes: dict[str, int] = {}
         self.counted: dict[VfId, VfCounters] = {}
         self._changed = threading.Condition()
+        self.settings: dict[VfId, VfSettings] = {}
+        self.holders: dict[VfId, str] = {}
+        self.unlimited = False
+        """As a software PF's: they take no rates."""
 
     def scan(self) -> tuple[Pf, ...]:
         return tuple(
@@ -150,7 +150,7 @@ class FakeNics:
             self.gone.discard(pf)
             self._changed.notify_all()
 
-    def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int, holder: str = "") -> None:
+    def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int, holder: str) -> None:
         self._points.pass_()
         if guest.started_at(pid) is None:
             raise Retryable(f"process {pid} is gone")
