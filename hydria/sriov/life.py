@@ -23,9 +23,6 @@ from hydria.sriov.tag import Tag
 
 log = Logger(__name__)
 
-_BINDINGS = 3
-"""How often a VF is bound before we believe that it does not take the MAC that it was given."""
-
 _PASSING = (errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ENOBUFS, errno.ENODEV, errno.ENOMEM)
 """Refusals that say "later": the VF is in reset, or its PF has just gone. Of all others, the same again comes."""
 
@@ -230,7 +227,9 @@ class Life:
             raise Terminal(f"{target} has no netdev: no driver in this kernel fits (modprobe igbvf, iavf, ...?)")
         if settings.mac and link.mac != settings.mac.lower():
             # A driver asks for its MAC when it is bound, and takes a random one as long as its PF has none.
-            again = self._bound_anew(target, settings.mac)
+            device = self._kernel.vf(target.address)
+            self._kernel.unbind(target.address)
+            again = self._kernel.bind(target.address, device.driver if device else None)
             if again is None or again.mac != settings.mac.lower():
                 has = f"has {again.mac}" if again else "has no netdev"
                 raise Terminal(f"{target} does not take MAC {settings.mac} from its PF: bound anew it {has}")
@@ -238,16 +237,6 @@ class Life:
         if settings.mtu is not None and link.mtu != settings.mtu:
             with self._refusal(target, f"mtu {settings.mtu}", f"driver {(target.device.driver or 'of the VF')}"):
                 self._kernel.set_link(link.index, mtu=settings.mtu)
-        return link
-
-    def _bound_anew(self, target: Target, mac: str) -> Link | None:
-        """A driver waits 0.1 s for its PF's answer: on a busy machine it may miss it, and makes a MAC up."""
-        device, link = self._kernel.vf(target.address), None
-        for _ in range(_BINDINGS):
-            self._kernel.unbind(target.address)
-            link = self._kernel.bind(target.address, device.driver if device else None)
-            if link is None or link.mac == mac.lower():
-                break
         return link
 
     def _bind_vfio(self, target: Target) -> None:
