@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from hydria.agent.amphora import Amphora
-from hydria.agent.heartbeat import Reporter, watch_links
+from hydria.agent.heartbeat import Reporter, watch_carriers, watch_links
 from hydria.agent.namespace import Namespace
 from hydria.agent.server import Server
 from hydria.agent.state import State
@@ -49,7 +49,12 @@ def run(config: AgentConfig) -> None:
     stop = threading.Event()
     with Server(config, amphora) as server:
         logger.info("listening", port=config.bind_port, amphora_id=config.amphora_id)
-        for work in (lambda: _restore(amphora, server), lambda: reporter.run(stop), lambda: watch_links(amphora, stop)):
+        for work in (
+            lambda: _restore(amphora, server),
+            lambda: reporter.run(stop),
+            lambda: watch_links(amphora, stop),
+            lambda: watch_carriers(amphora, stop),
+        ):
             threading.Thread(target=work, daemon=True).start()
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
         try:

@@ -9,7 +9,7 @@ import os
 import pwd
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -52,7 +52,9 @@ class Amphora:
         self.missing: frozenset[str] = frozenset()
         """MAC addresses of the spec's NICs that are not plugged yet."""
         self.changed = threading.Event()
-        """Set by every apply; who reports the amphora's health clears it."""
+        """Set by every apply, and when a link comes or goes; who reports the amphora's health clears it."""
+        self.applied = threading.Event()
+        """Set for good by the first apply: from then on there is a namespace."""
         self._state = state
         self._counters = state.load("counters", Counters) or Counters()
         self._served: tuple[ListenerSpec, ...] = ()
@@ -90,6 +92,16 @@ class Amphora:
             if self.spec is not None:
                 self._apply(self.spec, 0)
 
+    def links_came_up(self, macs: Collection[str]) -> None:
+        """What was sent before went nowhere: a VF of an igb has no link for up to 2 s after it was brought up."""
+        with self._lock:
+            spec = self.spec
+        if spec is not None:
+            with self.namespace.inside(Netlink) as inside:
+                found = {link.mac: link for link in inside.links() if link.mac in macs}
+            nics = {nic.port_id: found[nic.mac_address.lower()] for nic in _of(spec.interfaces, found)}
+            self._advertise_all(spec.interfaces, nics)
+
     def observed(self) -> Observed:
         spec = self.spec
         return Observed(
@@ -106,7 +118,13 @@ class Amphora:
             for link in inside.links():
                 if not link.is_loopback and link.mac:
                     texts = sorted(map(str, found.get(link.index, ())))
-                    yield ObservedInterface(mac_address=link.mac, name=link.name, addresses=tuple(texts), up=link.is_up)
+                    yield ObservedInterface(
+                        mac_address=link.mac,
+                        name=link.name,
+                        addresses=tuple(texts),
+                        up=link.is_up,
+                        carrier=link.has_carrier,
+                    )
 
     def _apply(self, spec: Spec, nic_timeout: float) -> None:
         faults = _Faults(spec)
@@ -132,6 +150,7 @@ class Amphora:
         self._advertise_all(interfaces, plugged)
         self.spec, self.faults = spec, tuple(faults.found)
         self.changed.set()
+        self.applied.set()
         logger.info("spec applied", generation=spec.generation, faults=len(self.faults))
 
     def _ensure_firewall(self, listeners: tuple[ListenerSpec, ...]) -> None:
@@ -247,6 +266,10 @@ class _Faults:
         except (HydriaError, OSError, ValueError) as error:
             logger.warning("interface not as the spec says", interface=interface.name, error=error)
             self.add_interface(interface, str(error))
+
+
+def _of(interfaces: tuple[Interface, ...], macs: Collection[str]) -> Iterator[Interface]:
+    return (interface for interface in interfaces if interface.mac_address.lower() in macs)
 
 
 def _account() -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Looks at HAProxy every second and tells the controllers: at every interval, and at once when a status changed.
 
-Also what notices that HAProxy is gone, or that a missing NIC has come, and has the spec applied again.
+Also what notices that HAProxy is gone, or that a missing NIC has come, and has the spec applied again; and that a NIC
+lost or got its link, which cannot wait for the next heartbeat.
 """
 
 import socket
@@ -123,3 +124,25 @@ def watch_links(amphora: Amphora, stop: threading.Event) -> None:
                     amphora.apply_again()
                 except (HydriaError, OSError) as error:
                     logger.warning("links not followed", error=error)
+
+
+def watch_carriers(amphora: Amphora, stop: threading.Event) -> None:
+    """Have a heartbeat sent as soon as a NIC loses or gets its link, and the VIPs told to the neighbours again."""
+    while not amphora.applied.wait(LOOK_SECONDS):
+        if stop.is_set():
+            return
+    events = amphora.namespace.inside(lambda: Netlink(RTMGRP_LINK))
+    inside = amphora.namespace.inside(Netlink)
+    before: dict[str, bool] = {}
+    with events, inside:
+        while not stop.is_set():
+            try:
+                now = {link.mac: link.has_carrier for link in inside.links() if not link.is_loopback and link.mac}
+                if now != before:
+                    amphora.changed.set()
+                    amphora.links_came_up([mac for mac, carrier in now.items() if carrier and not before.get(mac)])
+                before = now
+                events.wait(LOOK_SECONDS)
+            except (HydriaError, OSError) as error:
+                logger.warning("carriers not followed", error=error)
+                stop.wait(LOOK_SECONDS)

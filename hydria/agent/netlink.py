@@ -36,7 +36,7 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_STATS64, _IFLA_NET_NS_FD = 1, 3, 4
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_TABLE = 1, 4, 5, 15
 _FRA_SRC, _FRA_PRIORITY, _FRA_TABLE, _FRA_PROTOCOL = 2, 6, 15, 21
-_IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
+_IFF_UP, _IFF_LOOPBACK, _IFF_LOWER_UP = 0x1, 0x8, 0x10000
 _IFA_F_NODAD = 0x02
 _RTN_UNICAST, _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RTNH_F_ONLINK = 1, 0, 253, 4
 _FR_ACT_TO_TBL = 1
@@ -56,6 +56,7 @@ class Link:
     mac: str
     mtu: int
     is_up: bool
+    has_carrier: bool
     is_loopback: bool
     counters: NicCounters
 
@@ -161,27 +162,35 @@ def _family(version: int) -> int:
 def _link(payload: bytes) -> Link:
     _family, _type, index, flags, _change = _LINK.unpack_from(payload)
     values = attributes(payload[_LINK.size :])
+    name = values[_IFLA_IFNAME].rstrip(b"\0").decode()
+    carrier = bool(flags & _IFF_LOWER_UP)
     return Link(
         index=index,
-        name=values[_IFLA_IFNAME].rstrip(b"\0").decode(),
+        name=name,
         mac=":".join(f"{byte:02x}" for byte in values.get(_IFLA_ADDRESS, b"")),
         mtu=int(struct.unpack("=I", values[_IFLA_MTU])[0]),
         is_up=bool(flags & _IFF_UP),
+        has_carrier=carrier,
         is_loopback=bool(flags & _IFF_LOOPBACK),
-        counters=_counters(values),
+        counters=_counters(values, name, carrier=carrier),
     )
 
 
-def _counters(values: Attributes) -> NicCounters:
+def _counters(values: Attributes, name: str, *, carrier: bool) -> NicCounters:
     """Of rtnl_link_stats64: packets, bytes, errors and dropped, each received and sent."""
-    rx, tx, rx_bytes, tx_bytes, _, _, rx_lost, tx_lost = _STATS64.unpack_from(values.get(_IFLA_STATS64) or bytes(64))
+    stats = _STATS64.unpack_from(values.get(_IFLA_STATS64) or bytes(64))
+    rx, tx, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_lost, tx_lost = stats
     return NicCounters(
+        name=name,
+        carrier=carrier,
         rx_bytes=rx_bytes,
         tx_bytes=tx_bytes,
         rx_packets=rx,
         tx_packets=tx,
         rx_dropped=rx_lost,
         tx_dropped=tx_lost,
+        rx_errors=rx_errors,
+        tx_errors=tx_errors,
     )
 
 

@@ -80,6 +80,8 @@ class Controller(Section, frozen=True):
     heartbeat_interval: float = 2.0
     heartbeat_timeout: float = 10.0
     """An amphora silent for that long counts as lost."""
+    link_timeout: float = 3.0
+    """An amphora is replaced when its VIP's NIC has had no link for that long and another NIC can be had."""
     wake_socket: str | None = None
     """Unix datagram socket on which an API process of the same machine tells that there is work."""
 

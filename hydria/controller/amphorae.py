@@ -1,87 +1,179 @@
-"""Makes sure that a load balancer has its amphora: row, base port, server, and an agent that answers."""
+"""Makes sure that a load balancer has its amphora, and replaces one that is to be replaced, for whatever reason.
 
-import datetime as dt
-import time
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+Whoever sees that an amphora is lost (watch.py, health.py, the API of failover, or a reconcile itself) writes the cause
+into its row; what is done about it is decided here alone. One that serves on goes when its successor is ready, any
+other goes first. Each step finds what an interrupted one made: the rows say how far it came.
+"""
+
+import dataclasses
+from collections.abc import Iterable
 
 import msgspec
 
 from hydria.base.errors import RequestError, Retryable, Terminal
 from hydria.base.log import Logger
 from hydria.controller import desired, names
-from hydria.controller.leftovers import Sweeper, remove_amphora
+from hydria.controller.boot import Boot, DidNotBoot, Running
+from hydria.controller.leftovers import Sweeper
 from hydria.controller.outside import Outside
 from hydria.controller.parallel import both
-from hydria.drivers.cloud import FixedIp, Port, PortRequest, Server, ServerRequest
-from hydria.model.amphora import Amphora
+from hydria.controller.servers import why_dead
+from hydria.drivers.cloud import Port, Server
+from hydria.model.amphora import Amphora, Replacement
 from hydria.model.graph import Graph
-from hydria.model.spec import VIP_INTERFACE, AgentConfig, Info
+from hydria.model.spec import VIP_INTERFACE, Observed
 from hydria.model.status import AmphoraStatus
-from hydria.store import events, resources
+from hydria.store import amphorae, events
 from hydria.store.database import Database
 
-_ALIVE = frozenset({"BUILD", "ACTIVE", "REBOOT", "HARD_REBOOT", "MIGRATING", "PAUSED", "SUSPENDED"})
-"""Nova's statuses of a server that may answer yet. One of any other status is replaced."""
-_SERVER_POLL = 0.03
-_AGENT_POLL = 0.015
-_PATIENCE = 20
-"""What has taken t seconds is asked after every t / 20: a container is not kept waiting, nor a slow cloud pestered."""
-_SERVER_CHECK = 1.0
-"""While its agent is waited for, a server is looked at that often."""
-_AGENT_CONFIG = "/etc/hydria/agent.json"
+_FIRST_RETRY, _LONGEST_RETRY = 5.0, 300.0
+_LINK_POLL = 0.1
+_USELESS = (AmphoraStatus.PENDING_DELETE, AmphoraStatus.ERROR)
 
 log = Logger(__name__)
-
-
-class DidNotBoot(Retryable):
-    """The amphora came to nothing; another one may fare better."""
-
-
-@dataclass(frozen=True)
-class Running:
-    """An amphora whose agent answers."""
-
-    row: Amphora
-    server_id: str
-    address: str
-    info: Info
-    base_port: Port
-    member_ports: tuple[Port, ...] = ()
-    """Attached or not."""
-    nic_names: Mapping[str, str] = field(default_factory=dict)
-    """MAC address → interface in the amphora."""
 
 
 class Amphorae:
     def __init__(self, outside: Outside, database: Database, sweeper: Sweeper) -> None:
         self._outside = outside
         self._cloud = outside.cloud
-        self._config = outside.config.controller
         self._database = database
-        self._sweeper = sweeper
+        self._boot = Boot(outside, database, sweeper)
+        self._tries: dict[str, tuple[int, float]] = {}
+        """Amphora that cannot be replaced yet → attempts in vain, and when the next one is due."""
 
     def ensure(self, graph: Graph) -> Running:
-        """The one amphora of a SINGLE load balancer; a lost one is replaced. Raises Terminal when none can be had."""
-        usable = [
-            row for row in graph.amphorae if row.status not in (AmphoraStatus.PENDING_DELETE, AmphoraStatus.ERROR)
-        ]
-        usable.sort(key=lambda row: row.status is not AmphoraStatus.ALLOCATED)
+        """The one amphora of a SINGLE load balancer. Raises Terminal when none can be had."""
+        rows = []
         for row in graph.amphorae:
-            if row not in usable[:1]:
+            if row.status in _USELESS:
                 self.dispose(row)
-        running = self._existing(graph, usable[0]) if usable else None
-        return running or self._start(graph, self._insert(graph))
+            else:
+                rows.append(self._judged(row))
+        for row in rows:
+            if row.replace_for is not None and not row.replace_for.serves_on:
+                self.dispose(row)
+        leaving = [row for row in rows if row.replace_for is not None and row.replace_for.serves_on]
+        staying = [row for row in rows if row.replace_for is None]
+        staying.sort(key=lambda row: row.status is not AmphoraStatus.ALLOCATED)
+        for row in (*staying[1:], *leaving[1:]):
+            self.dispose(row)
+        if leaving:
+            return self._successor(graph, staying[:1], leaving[0])
+        return self._first(graph, staying[:1])
+
+    def succeed(self, running: Running, observed: Observed) -> None:
+        """`running` has its spec: those before it go, if it is better than they are. Raises Retryable if it is not."""
+        if not self._gets_link(running, observed):
+            reason = f"Amphora {running.row.id} has no link at its VIP's NIC either."
+            self._in_vain(running.supersedes, reason)
+            self.dispose(running.row)
+            raise Retryable(reason, after=0)
+        for old in running.supersedes:
+            with self._database.write() as tx:
+                going = amphorae.supersede(tx, old.id, f"Amphora {old.id} is replaced by {running.row.id}.")
+            if going:
+                self.dispose(old)
 
     def dispose(self, row: Amphora) -> None:
-        """Remove all of it from the cloud, then its row."""
-        self._update(row.id, status=AmphoraStatus.PENDING_DELETE)
-        remove_amphora(self._outside, row.id, row.compute_id)
+        """Remove all of it."""
+        self._boot.dispose(row)
+        self._tries.pop(row.id, None)
+        if row.replace_for is not None:
+            log.info("amphora replaced", amphora_id=row.id, cause=row.replace_for)
+            self._outside.metrics.replaced(row.replace_for)
+
+    # Why an amphora is to be replaced.
+
+    def _judged(self, row: Amphora) -> Amphora:
+        """With the cause that holds now: it may have gone away, or become worse."""
+        match row.replace_for:
+            case None | Replacement.SERVER:
+                return row
+            case Replacement.SILENCE:
+                return self._asked_silent(row)
+            case Replacement.LINK if self._outside.vitals.has_link(row.id):
+                return self._withdraw(row, f"Amphora {row.id} has a link again.")
+        dead = why_dead(self._server_of(row))
+        return row if dead is None else self._lost(row, dead)
+
+    def _asked_silent(self, row: Amphora) -> Amphora:
+        if dead := why_dead(self._server_of(row)):
+            return self._lost(row, dead)
+        try:
+            if row.lb_network_ip is not None:
+                self._outside.client.info(row.id, row.lb_network_ip)
+                return self._withdraw(row, f"Amphora {row.id} answers, although its heartbeats do not arrive.")
+        except Retryable as error:
+            if wait := self._outside.breaker.wait_time():
+                raise Retryable(f"{error.message} Others are being replaced.", after=wait) from error
+        return row
+
+    def _lost(self, row: Amphora, why: str) -> Amphora:
+        log.warning("amphora lost", amphora_id=row.id, reason=why)
         with self._database.write() as tx:
-            resources.delete(tx, Amphora, row.id)
-        self._sweeper.amphora_removed(row.id)
+            reason = f"Amphora {row.id} is replaced: {why}"
+            amphorae.ask_replacement(tx, row.id, Replacement.SERVER, reason)
+        return _with_cause(row, Replacement.SERVER)
+
+    def _withdraw(self, row: Amphora, reason: str) -> Amphora:
+        with self._database.write() as tx:
+            if row.replace_for is not None:
+                amphorae.withdraw_replacement(tx, row.id, row.replace_for, reason)
+        self._tries.pop(row.id, None)
+        return _with_cause(row, None)
+
+    # One after the other.
+
+    def _first(self, graph: Graph, rows: Iterable[Amphora]) -> Running:
+        """That of `rows`, if it is not lost, else a new one."""
+        for row in rows:
+            if running := self._existing(graph, row):
+                return running
+        return self._boot.start(graph, self._boot.insert(graph))
+
+    def _successor(self, graph: Graph, rows: list[Amphora], old: Amphora) -> Running:
+        """One to take over from `old`, or `old` itself while there is none to be had."""
+        tries, due = self._tries.get(old.id, (0, 0.0))
+        now = self._outside.vitals.clock()
+        if not rows and tries and now < due:
+            return self._stay(graph, old, due - now)
+        if not rows and old.replace_for is Replacement.LINK and (wait := self._outside.link_breaker.wait_time()):
+            return self._stay(graph, old, wait)
+        try:
+            return dataclasses.replace(self._first(graph, rows), supersedes=(old,))
+        except (DidNotBoot, Terminal, RequestError) as error:
+            return self._stay(graph, old, self._in_vain((old,), error.message))
+
+    def _in_vain(self, rows: Iterable[Amphora], reason: str) -> float:
+        """Seconds until the next attempt at replacing them."""
+        delay = _FIRST_RETRY
+        for row in rows:
+            tries, _ = self._tries.get(row.id, (0, 0.0))
+            delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0**tries)
+            self._tries[row.id] = (tries + 1, self._outside.vitals.clock() + delay)
+            text = f"Amphora {row.id} stays until another can be had: {reason}"
+            with self._database.write() as tx:
+                events.record(tx, row.loadbalancer_id or "", Amphora, row.id, level="WARNING", reason=text)
+        return delay
+
+    def _stay(self, graph: Graph, old: Amphora, retry: float) -> Running:
+        running = self._existing(graph, old)
+        if running is None:
+            raise Retryable(f"Amphora {old.id} was lost before another took over.", after=0)
+        return dataclasses.replace(running, retry=retry)
+
+    def _gets_link(self, running: Running, observed: Observed) -> bool:
+        """Within the time that a link may take to come up: a VF of an igb needs up to 2 s."""
+        patience = self._outside.config.controller.link_timeout
+        waited = 0.0
+        while not all(nic.carrier for nic in observed.interfaces if nic.name == VIP_INTERFACE):
+            if waited >= patience:
+                return False
+            self._outside.pause(_LINK_POLL)
+            waited += _LINK_POLL
+            observed = self._outside.client.observed(running.row.id, running.address)
+        return True
 
     # An amphora that has been there before.
 
@@ -92,40 +184,19 @@ class Amphorae:
         )
         base = next((port for port in ports if port.name == names.base_port(row.id)), None)
         if row.status is not AmphoraStatus.ALLOCATED:
-            return self._start(graph, row, base, server)
-        running, lost = self._asked(row, server, base, ports)
-        if running is not None:
-            self._ensure_allowed_addresses(graph, running.base_port)
-            return running
-        log.warning("amphora replaced", amphora_id=row.id, reason=lost)
-        with self._database.write() as tx:
-            reason = f"Amphora {row.id} is replaced: {lost}"
-            events.record(tx, graph.load_balancer.id, Amphora, row.id, level="WARNING", reason=reason)
-        self.dispose(row)
-        return None
-
-    def _asked(
-        self, row: Amphora, server: Server | None, base: Port | None, ports: tuple[Port, ...]
-    ) -> tuple[Running | None, str]:
-        """The amphora, or why it is lost. Raises Retryable while that is uncertain."""
-        if server is None or row.lb_network_ip is None:
-            return None, "its server is gone."
-        if server.status not in _ALIVE:
-            return None, f"its server is {server.status}. {server.fault or ''}".rstrip()
-        if base is None:
-            return None, "its base port is gone."
-        try:
-            info = self._outside.client.info(row.id, row.lb_network_ip)
-            observed = self._outside.client.observed(row.id, row.lb_network_ip)
-        except Retryable as error:
-            if not self._outside.vitals.lost(row.id):
-                raise
-            if wait := self._outside.breaker.wait_time():
-                raise Retryable(f"{error.message} Others are being replaced.", after=wait) from error
-            return None, f"{error.message} It has been silent for {self._outside.vitals.silence(row.id):.0f} s."
+            return self._boot.start(graph, row, base, server)
+        lost = why_dead(server) or ("its base port is gone." if base is None else None)
+        if lost is None and row.lb_network_ip is None:
+            lost = "it has no management address."
+        if lost is not None or server is None or base is None or row.lb_network_ip is None:
+            self.dispose(self._lost(row, lost or ""))
+            return None
+        info = self._outside.client.info(row.id, row.lb_network_ip)
+        observed = self._outside.client.observed(row.id, row.lb_network_ip)
         members = tuple(port for port in ports if port.name == names.member_port(row.id))
         nics = {nic.mac_address: nic.name for nic in observed.interfaces}
-        return Running(row, server.id, row.lb_network_ip, info, base, members, nics), ""
+        self._ensure_allowed_addresses(graph, base)
+        return Running(row, server.id, row.lb_network_ip, info, base, members, nics)
 
     def _server_of(self, row: Amphora) -> Server | None:
         if row.compute_id is not None:
@@ -133,161 +204,12 @@ class Amphorae:
         return next(iter(self._cloud.find_servers(names.server(row.id))), None)
 
     def _ensure_allowed_addresses(self, graph: Graph, base: Port) -> None:
+        if not base.port_security:
+            return
         wanted = desired.vip_addresses(graph)
         if set(base.allowed_addresses) != set(wanted):
             self._cloud.set_allowed_addresses(base.id, wanted)
 
-    # A new one, or one whose start was interrupted.
 
-    def _insert(self, graph: Graph) -> Amphora:
-        """The row comes before all that bears its id, so that this is found again whatever happens."""
-        validity = dt.timedelta(days=self._outside.config.certificates.amphora_validity_days)
-        with self._database.write() as tx:
-            row = Amphora(
-                id=str(uuid.uuid4()),
-                loadbalancer_id=graph.load_balancer.id,
-                cert_expiration=resources.now(tx) + validity,
-            )
-            return resources.insert(tx, row)
-
-    def _start(self, graph: Graph, row: Amphora, base: Port | None = None, server: Server | None = None) -> Running:
-        try:
-            return self._started(graph, row, base, server)
-        except (DidNotBoot, Terminal, RequestError) as error:
-            log.warning("amphora did not start", amphora_id=row.id, reason=error)
-            self.dispose(row)
-            raise
-
-    def _started(self, graph: Graph, row: Amphora, base: Port | None, server: Server | None) -> Running:
-        if server is None:
-            base, server = self._create_server(graph, row, base)
-        elif base is None:
-            raise DidNotBoot(f"The base port of amphora {row.id} disappeared.")
-        self._update(row.id, status=AmphoraStatus.BOOTING, **_facts(graph, base, server))
-        server = self._await_server(server)
-        address = self._management_address(server, base)
-        info = self._await_agent(row.id, server.id, address)
-        if base.vnic_type == "direct" and not info.nftables:
-            raise Terminal(
-                f"The image of amphora {row.id} has no nftables, without which the SR-IOV port of the VIP "
-                "would have no firewall. Build the amphora image with nftables."
-            )
-        values = {"lb_network_ip": address, "cached_zone": server.zone, "status": AmphoraStatus.ALLOCATED}
-        self._update(row.id, **values)
-        return Running(msgspec.structs.replace(row, compute_id=server.id, **values), server.id, address, info, base)
-
-    def _create_server(self, graph: Graph, row: Amphora, base: Port | None) -> tuple[Port, Server]:
-        """VF ports are in the server's create request: so the scheduler takes a host that has a VF for them."""
-        port, (image, management) = both(
-            lambda: base or self._cloud.create_port(_base_port(graph, row.id)),
-            lambda: (self._outside.lookups.image(self._tag(graph)), self._outside.lookups.network(self._management)),
-        )
-        issued = self._outside.authority.issue(row.id, self._outside.config.certificates.amphora_validity_days)
-        server = self._cloud.create_server(
-            ServerRequest(
-                name=names.server(row.id),
-                flavor=graph.flavor.compute_flavor or self._config.compute_flavor,
-                image_id=image,
-                networks=(management.id,),
-                ports=(port.id,),
-                files=self._files(row.id, issued.pem),
-                metadata={"amphora_id": row.id, "load_balancer_id": graph.load_balancer.id},
-            )
-        )
-        log.info("server created", amphora_id=row.id, server_id=server.id)
-        return port, server
-
-    @property
-    def _management(self) -> str:
-        return self._config.management_network
-
-    def _tag(self, graph: Graph) -> str:
-        return graph.flavor.amp_image_tag or self._config.image_tag
-
-    def _files(self, amphora_id: str, certificate: str) -> dict[str, str]:
-        agent = AgentConfig(amphora_id=amphora_id, heartbeat_key=self._outside.authority.heartbeat_key)
-        return {
-            _AGENT_CONFIG: msgspec.json.encode(agent).decode(),
-            agent.certificate: certificate,
-            agent.ca_certificate: self._outside.authority.ca_pem,
-        }
-
-    def _await_server(self, server: Server) -> Server:
-        """Until it is ACTIVE. Before that its agent is not even asked: an ARP request that nobody answers costs 1 s."""
-        started = time.monotonic()
-        while server.status == "BUILD":
-            took = time.monotonic() - started
-            if took > self._config.boot_timeout:
-                raise DidNotBoot(f"Server {server.id} is still in BUILD after {took:.0f} s.")
-            self._outside.pause(max(_SERVER_POLL, took / _PATIENCE))
-            seen = self._cloud.server(server.id)
-            if seen is None:
-                raise DidNotBoot(f"Server {server.id} disappeared while it was built.")
-            server = seen
-        if server.status == "ERROR":
-            raise Terminal(f"No amphora could be started: {server.fault or f'server {server.id} is in ERROR.'}")
-        if server.status != "ACTIVE":
-            raise DidNotBoot(f"Server {server.id} is {server.status} instead of ACTIVE.")
-        return server
-
-    def _await_agent(self, amphora_id: str, server_id: str, address: str) -> Info:
-        started = looked = time.monotonic()
-        while True:
-            try:
-                return self._outside.client.info(amphora_id, address)
-            except Retryable as error:
-                now = time.monotonic()
-                if now - started > self._config.boot_timeout:
-                    raise DidNotBoot(
-                        f"{error.message} Its boot took over {self._config.boot_timeout:.0f} s."
-                    ) from error
-                if now - looked > _SERVER_CHECK:
-                    looked = now
-                    server = self._cloud.server(server_id)
-                    if server is None or server.status not in _ALIVE:
-                        state = server.status if server else "gone"
-                        raise DidNotBoot(f"Server {server_id} is {state} before its agent answered.") from error
-                self._outside.pause(max(_AGENT_POLL, (now - started) / _PATIENCE))
-
-    def _management_address(self, server: Server, base: Port) -> str:
-        """The VIP may be in the management network too (H-9): what the base port has is not the agent's."""
-        network = self._outside.lookups.network(self._management)
-        other = {ip.ip_address for ip in base.fixed_ips}
-        for address in server.addresses.get(network.name, ()):
-            if address not in other:
-                return address
-        raise Retryable(f"Server {server.id} has no address in network {network.name} yet.", after=_SERVER_POLL)
-
-    def _update(self, amphora_id: str, **values: Any) -> None:
-        with self._database.write() as tx:
-            resources.update(tx, Amphora, amphora_id, **values)
-
-
-def _facts(graph: Graph, base: Port, server: Server) -> dict[str, Any]:
-    """What its row says of an amphora. Written in each round: the one that made the server may not have come so far."""
-    return {
-        "compute_id": server.id,
-        "compute_flavor": server.flavor,
-        "image_id": server.image_id,
-        "vrrp_port_id": base.id,
-        "vrrp_ip": base.fixed_ips[0].ip_address if base.fixed_ips else None,
-        "vrrp_interface": VIP_INTERFACE,
-        "vrrp_id": 1,
-        "ha_ip": graph.load_balancer.vip_address,
-        "ha_port_id": graph.load_balancer.vip_port_id,
-    }
-
-
-def _base_port(graph: Graph, amphora_id: str) -> PortRequest:
-    """It carries the VIPs, and has an address of its own in each of their subnets to route by."""
-    lb = graph.load_balancer
-    subnets = dict.fromkeys([lb.vip_subnet_id, *(vip.subnet_id for vip in lb.additional_vips)])
-    return PortRequest(
-        network_id=lb.vip_network_id or "",
-        name=names.base_port(amphora_id),
-        fixed_ips=tuple(FixedIp(subnet_id=subnet) for subnet in subnets if subnet is not None),
-        vnic_type=lb.vip_vnic_type,
-        allowed_addresses=desired.vip_addresses(graph),
-        qos_policy_id=lb.vip_qos_policy_id,
-        security_groups=tuple(lb.vip_sg_ids) or None,
-    )
+def _with_cause(row: Amphora, cause: Replacement | None) -> Amphora:
+    return msgspec.structs.replace(row, replace_for=cause)

@@ -11,11 +11,11 @@ import msgspec
 from hydria.base.errors import HydriaError, Invalid
 from hydria.base.log import Logger
 from hydria.controller.vitals import Vitals
-from hydria.model.amphora import Amphora
-from hydria.model.heartbeat import Heartbeat, unseal
+from hydria.model.amphora import Amphora, Replacement
+from hydria.model.heartbeat import Heartbeat, NicCounters, unseal
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.status import AmphoraStatus, ProvisioningStatus
-from hydria.store import events, resources
+from hydria.store import amphorae, events, resources
 from hydria.store.database import Database
 from hydria.store.health import write_health
 from hydria.store.queue import Queue
@@ -87,7 +87,8 @@ class Health:
         return len(news)
 
     def _is_news(self, heartbeat: Heartbeat) -> bool:
-        content = msgspec.structs.replace(heartbeat, sequence=0, time=0.0, nics={})
+        links = {mac: NicCounters(name=nic.name, carrier=nic.carrier) for mac, nic in heartbeat.nics.items()}
+        content = msgspec.structs.replace(heartbeat, sequence=0, time=0.0, nics=links)
         now = self._vitals.clock()
         last = self._written.get(heartbeat.amphora_id)
         if last is None or last.content != content or now - last.at > _REFRESH_SECONDS:
@@ -97,7 +98,7 @@ class Health:
         return last.repeats >= 0
 
     def check(self) -> None:
-        """Have those load balancers looked at whose amphora is silent, or is not what was settled."""
+        """Have amphorae replaced that are silent, and those brought up to date that are not what was settled."""
         with self._database.read() as tx:
             rows = resources.find(tx, Amphora, status=AmphoraStatus.ALLOCATED)
             settled = {
@@ -110,19 +111,29 @@ class Health:
             for forgotten in memory.keys() - ids:
                 memory.pop(forgotten, None)
         for row in rows:
-            reason = self._silent(row) or self._outdated(row, settled.get(row.loadbalancer_id or ""))
-            if reason is not None and row.loadbalancer_id is not None:
-                self._mark(row.loadbalancer_id, row.id, reason)
+            if self._silent(row):
+                self._ask_replacement(row)
+            elif reason := self._outdated(row, settled.get(row.loadbalancer_id or "")):
+                self._mark(row.loadbalancer_id or "", row.id, reason)
 
-    def _silent(self, row: Amphora) -> str | None:
+    def _silent(self, row: Amphora) -> bool:
+        """And nobody was told of it lately."""
         if not self._vitals.lost(row.id):
             self._marked.pop(row.id, None)
-            return None
+            return False
         now = self._vitals.clock()
         if now - self._marked.get(row.id, float("-inf")) < self._vitals.timeout:
-            return None
+            return False
         self._marked[row.id] = now
-        return f"Amphora {row.id} has been silent for over {self._vitals.timeout:.0f} s."
+        return True
+
+    def _ask_replacement(self, row: Amphora) -> None:
+        reason = f"Amphora {row.id} has been silent for over {self._vitals.timeout:.0f} s."
+        with self._database.write() as tx:
+            asked = amphorae.ask_replacement(tx, row.id, Replacement.SILENCE, reason)
+        if asked:
+            log.warning("amphora is silent", load_balancer_id=row.loadbalancer_id, reason=reason)
+            self._wake()
 
     def _outdated(self, row: Amphora, generation: int | None) -> str | None:
         """Two heartbeats have to say so: one may have been under way while the spec was settled."""

@@ -5,7 +5,8 @@ import time
 from hydria.base.errors import RequestError, Retryable, Terminal
 from hydria.base.log import Logger
 from hydria.controller import desired, nics
-from hydria.controller.amphorae import Amphorae, Running
+from hydria.controller.amphorae import Amphorae
+from hydria.controller.boot import Running
 from hydria.controller.desired import Nics
 from hydria.controller.leftovers import Sweeper, remove_vip_port
 from hydria.controller.outside import Outside
@@ -45,14 +46,18 @@ class LoadBalancers:
         except (Terminal, RequestError) as error:
             return Again(error.message) if generation is None else Failed(error.message, generation)
 
-    def _converge(self, graph: Graph) -> Done:
+    def _converge(self, graph: Graph) -> Result:
         graph = ensure_vip_port(self._outside, self._database, graph)
         running = self._amphorae.ensure(graph)
         plugged = nics.plug(self._outside, graph, running)
         spec = self._desired(graph, running, plugged)
         observed = self._apply(running, spec)
         nics.unplug(self._outside, running, plugged.unneeded)
-        return _done(graph.generation, spec, observed, plugged)
+        if running.supersedes:
+            self._amphorae.succeed(running, observed)
+            # Once more: what its predecessor had is free now, and whoever asked meanwhile was told of the wrong NIC.
+            return Again(f"Amphora {running.row.id} has just taken over.", after=0, generation=graph.generation)
+        return _done(graph.generation, spec, observed, plugged, running.retry)
 
     def _desired(self, graph: Graph, running: Running, plugged: nics.Plugged) -> Spec:
         ports = (running.base_port, *plugged.used)
@@ -87,7 +92,7 @@ class LoadBalancers:
         return Gone()
 
 
-def _done(generation: int, spec: Spec, observed: Observed, plugged: nics.Plugged) -> Done:
+def _done(generation: int, spec: Spec, observed: Observed, plugged: nics.Plugged, retry: float | None) -> Done:
     """What the amphora could not do, said of the resources that suffer from it."""
     faults = dict(plugged.faults)
     load_balancer_fault: str | None = None
@@ -100,9 +105,9 @@ def _done(generation: int, spec: Spec, observed: Observed, plugged: nics.Plugged
             faults |= dict.fromkeys(plugged.served.get(networks.get(fault.resource_id, ""), ()), fault.reason)
         else:
             faults[fault.resource_id] = fault.reason
-    return Done(
-        Outcome(generation, faults, load_balancer_fault), again=_NIC_RETRY if _interface_faults(observed) else None
-    )
+    delays = [_NIC_RETRY] if _interface_faults(observed) else []
+    again = min([*delays, *([] if retry is None else [retry])], default=None)
+    return Done(Outcome(generation, faults, load_balancer_fault), again)
 
 
 def _interface_faults(observed: Observed) -> bool:

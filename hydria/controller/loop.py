@@ -50,12 +50,15 @@ class Loop:
         stopping: threading.Event,
         workers: int = 1,
         lease_seconds: float = 30.0,
+        observe: Callable[[str, float], None] = lambda _result, _seconds: None,
     ) -> None:
+        """`observe` is told of each round: how it ended, and the seconds it took."""
         self._database = database
         self._queue = queue
         self._reconcile = reconcile
         self._stopping = stopping
         self._lease_seconds = lease_seconds
+        self._observe = observe
         self._owner = uuid.uuid4().hex
         self._claims: set[Claim] = set()
         self._woken = threading.Condition()
@@ -114,7 +117,9 @@ class Loop:
         except Exception as error:  # the outermost loop of a load balancer: its bug must not stop the others
             logger.exception("reconcile broke")
             result = Again(f"Internal error: {type(error).__name__}.")
-        milliseconds = round((time.monotonic() - started) * 1000)
+        seconds = time.monotonic() - started
+        self._observe(type(result).__name__.lower(), seconds)
+        milliseconds = round(seconds * 1000)
         logger.info("reconciled", result=_sentence(result), attempts=claim.attempts, milliseconds=milliseconds)
         return result
 

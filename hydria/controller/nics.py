@@ -9,11 +9,13 @@ import msgspec
 from hydria.base.errors import RequestError, Terminal
 from hydria.base.log import Logger
 from hydria.controller import desired, member_networks, names
-from hydria.controller.amphorae import Running
+from hydria.controller.boot import Running
 from hydria.controller.member_networks import Nic, Situation
 from hydria.controller.outside import Outside
 from hydria.controller.parallel import together
+from hydria.controller.vf_settings import with_vf_settings
 from hydria.drivers.cloud import FixedIp, Port, PortRequest
+from hydria.model.flavor import FlavorData
 from hydria.model.graph import Graph
 
 _NO_FIREWALL = (
@@ -52,7 +54,7 @@ def plug(outside: Outside, graph: Graph, running: Running) -> Plugged:
         # Each round attaches or finds refused what it tried, so it ends.
         for nic, port in zip(
             missing,
-            together([partial(_attach, outside, running, nic, loose.get(nic)) for nic in missing]),
+            together([partial(_attach, outside, graph.flavor, running, nic, loose.get(nic)) for nic in missing]),
             strict=True,
         ):
             loose.pop(nic, None)
@@ -76,22 +78,21 @@ def _nic(port: Port) -> Nic:
     return (port.network_id, port.vnic_type)
 
 
-def _attach(outside: Outside, running: Running, nic: Nic, port: Port | None) -> Port | str:
+def _attach(outside: Outside, flavor: FlavorData, running: Running, nic: Nic, port: Port | None) -> Port | str:
     """The attached port, or why there is none: it is then deleted again."""
     network_id, vnic_type = nic
     if vnic_type == "direct" and not running.info.nftables:
         return _NO_FIREWALL.format(running.row.id)
     try:
         if port is None:
-            port = outside.cloud.create_port(
-                PortRequest(
-                    network_id=network_id,
-                    name=names.member_port(running.row.id),
-                    # An address in each subnet: members of a further one then need no other port.
-                    fixed_ips=tuple(FixedIp(subnet_id=id_) for id_ in outside.lookups.network(network_id).subnets),
-                    vnic_type=vnic_type,
-                )
+            request = PortRequest(
+                network_id=network_id,
+                name=names.member_port(running.row.id),
+                # An address in each subnet: members of a further one then need no other port.
+                fixed_ips=tuple(FixedIp(subnet_id=id_) for id_ in outside.lookups.network(network_id).subnets),
+                vnic_type=vnic_type,
             )
+            port = outside.cloud.create_port(with_vf_settings(outside.cloud, request, flavor))
         outside.cloud.attach_port(running.server_id, port.id)
     except (Terminal, RequestError) as error:
         log.warning("member network refused", network_id=network_id, vnic_type=vnic_type, reason=error)

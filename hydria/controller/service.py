@@ -16,8 +16,10 @@ from hydria.controller.leftovers import Sweeper
 from hydria.controller.load_balancer import LoadBalancers
 from hydria.controller.lookups import Lookups
 from hydria.controller.loop import Loop
+from hydria.controller.metrics import Metrics
 from hydria.controller.outside import Outside
 from hydria.controller.vitals import Vitals
+from hydria.controller.watch import Watch
 from hydria.drivers.amphora import AmphoraClient
 from hydria.drivers.amphora_client import HttpsAmphoraClient
 from hydria.drivers.certificates import Authority, ensure_ca
@@ -28,6 +30,7 @@ from hydria.store.queue import Queue
 from hydria.store.wake import WakeReceiver
 
 _WRITE_SECONDS = 0.5
+_WATCH_SECONDS = 0.25
 _SWEEP_SECONDS = 30.0
 _STOP_POLL = 0.2
 _STOP_SECONDS = 0.5
@@ -60,13 +63,19 @@ class Controller:
     ) -> None:
         options = config.controller
         self._config = options
+        self._prometheus = config.metrics
+        self._stop_serving: Callable[[], None] = lambda: None
         self._stopping = stopping
         self._database = Database(config.database.url)
         self._database.migrate()
         queue = Queue(self._database)
         vitals = Vitals(options.heartbeat_timeout)
         self._lookups = Lookups(cloud)
-        outside = Outside(config, cloud, client, authority, self._lookups, vitals, stopping=stopping)
+        self._metrics = Metrics()
+        self._metrics.watch(self._database, vitals)
+        outside = Outside(
+            config, cloud, client, authority, self._lookups, vitals, metrics=self._metrics, stopping=stopping
+        )
         self._sweeper = Sweeper(outside)
         self._loop = Loop(
             self._database,
@@ -75,8 +84,10 @@ class Controller:
             stopping=stopping,
             workers=options.workers,
             lease_seconds=options.lease_seconds,
+            observe=self._metrics.reconciled,
         )
         self._health = Health(self._database, queue, vitals, key=authority.heartbeat_key, wake=self._loop.wake)
+        self._watch = Watch(self._database, cloud, vitals, options, wake=self._loop.wake)
         self._receiver = Receiver(options.heartbeat_bind_host, options.heartbeat_bind_port)
         self._wake = WakeReceiver(options.wake_socket) if options.wake_socket is not None else None
         self._threads: list[threading.Thread] = []
@@ -87,10 +98,13 @@ class Controller:
 
     def start(self) -> None:
         options = self._config
+        if self._prometheus.controller_port:
+            self._stop_serving = self._metrics.serve(self._prometheus.bind_host, self._prometheus.controller_port)
         self._loop.start()
         self._thread("heartbeats", partial(self._receiver.receive, self._health.take, self._stopping))
         self._every("health-writer", _WRITE_SECONDS, self._health.write)
         self._every("health-check", options.heartbeat_interval, self._health.check)
+        self._every("watch", _WATCH_SECONDS, self._watch.look)
         self._every("resync", options.resync_seconds, partial(self._loop.resync, options.resync_seconds))
         self._every("sweeper", _SWEEP_SECONDS, self._sweeper.sweep)
         # What every amphora needs is asked for before the first one does.
@@ -106,6 +120,7 @@ class Controller:
         deadline = time.monotonic() + _STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self._stop_serving()
         self._receiver.close()
         if self._wake is not None:
             self._wake.close()

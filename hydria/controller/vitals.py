@@ -5,20 +5,42 @@ must not make amphorae look dead.
 import collections
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
-from hydria.model.heartbeat import Heartbeat
+from hydria.model.heartbeat import Heartbeat, NicCounters
+from hydria.model.spec import VIP_INTERFACE
 
 _REPLACEMENTS = 3
 _PER_SECONDS = 10.0
 
 
-@dataclass
-class _Heard:
+@dataclass(frozen=True)
+class Heard:
     at: float
+    """When it was heard last; of one that never was, since when it is expected."""
     sequence: int = 0
     generation: int | None = None
+    load_balancer_id: str = ""
+    nics: Mapping[str, NicCounters] = field(default_factory=dict)
+    """By MAC address."""
+    link_lost: float | None = None
+    """Since when its VIP's NIC has had no link; None: it has, or nothing is known."""
+    link_seen: bool = False
+    """Its VIP's NIC had a link once."""
+
+    def next(self, heartbeat: Heartbeat, now: float) -> "Heard":
+        vip = next((nic for nic in heartbeat.nics.values() if nic.name == VIP_INTERFACE), None)
+        lost = None if vip is None or vip.carrier else self.link_lost if self.link_lost is not None else now
+        return Heard(
+            now,
+            heartbeat.sequence,
+            heartbeat.generation,
+            heartbeat.load_balancer_id or "",
+            heartbeat.nics,
+            link_lost=lost,
+            link_seen=self.link_seen or (vip is not None and vip.carrier),
+        )
 
 
 class Vitals:
@@ -27,7 +49,7 @@ class Vitals:
     def __init__(self, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.timeout = timeout
         self.clock = clock
-        self._heard: dict[str, _Heard] = {}
+        self._heard: dict[str, Heard] = {}
         self._lock = threading.Lock()
 
     def hear(self, heartbeat: Heartbeat) -> bool:
@@ -36,7 +58,8 @@ class Vitals:
             last = self._heard.get(heartbeat.amphora_id)
             if last is not None and heartbeat.sequence <= last.sequence:
                 return False
-            self._heard[heartbeat.amphora_id] = _Heard(self.clock(), heartbeat.sequence, heartbeat.generation)
+            now = self.clock()
+            self._heard[heartbeat.amphora_id] = (last or Heard(now)).next(heartbeat, now)
             return True
 
     def expect(self, amphora_ids: Iterable[str]) -> None:
@@ -44,13 +67,24 @@ class Vitals:
         ids = set(amphora_ids)
         with self._lock:
             now = self.clock()
-            self._heard = {id_: self._heard.get(id_) or _Heard(now) for id_ in ids}
+            self._heard = {id_: self._heard.get(id_) or Heard(now) for id_ in ids}
 
     def silence(self, amphora_id: str) -> float:
         """Seconds since it was heard, or expected first; 0 for one that nobody expects."""
         with self._lock:
             heard = self._heard.get(amphora_id)
             return self.clock() - heard.at if heard else 0.0
+
+    def everybody(self) -> Mapping[str, Heard]:
+        """By amphora id."""
+        with self._lock:
+            return dict(self._heard)
+
+    def has_link(self, amphora_id: str) -> bool:
+        """Its VIP's NIC, as its last heartbeat said; False also when it has not said anything yet."""
+        with self._lock:
+            heard = self._heard.get(amphora_id)
+        return heard is not None and heard.link_seen and heard.link_lost is None
 
     def lost(self, amphora_id: str) -> bool:
         return self.silence(amphora_id) > self.timeout
@@ -65,16 +99,17 @@ class Vitals:
 class Breaker:
     """Lets few amphorae be replaced at a time: when very many are silent at once, the fault is rather on our side."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, replacements: int = _REPLACEMENTS) -> None:
         self._clock = clock
-        self._recent: collections.deque[float] = collections.deque(maxlen=_REPLACEMENTS)
+        self._most = replacements
+        self._recent: collections.deque[float] = collections.deque(maxlen=replacements)
         self._lock = threading.Lock()
 
     def wait_time(self) -> float:
         """0: go ahead, and it is counted; else the seconds after which it is worth asking again."""
         with self._lock:
             now = self._clock()
-            if len(self._recent) == _REPLACEMENTS and (left := self._recent[0] + _PER_SECONDS - now) > 0:
+            if len(self._recent) == self._most and (left := self._recent[0] + _PER_SECONDS - now) > 0:
                 return left
             self._recent.append(now)
             return 0.0

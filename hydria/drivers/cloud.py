@@ -48,6 +48,8 @@ class Port(Struct, kw_only=True, frozen=True):
     project_id: str = ""
     qos_policy_id: str | None = None
     allowed_addresses: tuple[str, ...] = ()
+    trusted: bool = False
+    port_security: bool = True
     created_at: str = ""
     """ISO time: a sweeper leaves young ports alone."""
 
@@ -68,6 +70,10 @@ class PortRequest(Struct, kw_only=True, frozen=True):
     qos_policy_id: str | None = None
     security_groups: tuple[str, ...] | None = None
     """None: the cloud's default."""
+    trusted: bool = False
+    """Of a VF: its guest may change MAC addresses and filters."""
+    port_security: bool = True
+    """False: any address may be sent from it. Such a port has neither allowed addresses nor security groups."""
 
 
 class Server(Struct, kw_only=True, frozen=True):
@@ -96,6 +102,8 @@ class ServerRequest(Struct, kw_only=True, frozen=True):
     availability_zone: str | None = None
     server_group_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    guaranteed_rate: bool = False
+    """One of `ports` has a QoS policy, which may ask for a minimum bandwidth."""
 
 
 class Cloud(Protocol):
@@ -120,6 +128,12 @@ class Cloud(Protocol):
         """Raises Conflict (address in use), Invalid (address not in the subnet), Terminal (none left)."""
 
     def set_allowed_addresses(self, port_id: str, addresses: Sequence[str]) -> None: ...
+
+    def ensure_rate_policy(self, name: str, *, min_mbps: int, max_mbps: int) -> str:
+        """Id of our QoS policy of that name, made if it is not there, with these rates of sending; 0: none.
+
+        Raises Terminal when we may not.
+        """
 
     def delete_port(self, port_id: str) -> None:
         """A port that is gone already is fine."""

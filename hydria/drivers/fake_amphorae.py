@@ -69,16 +69,18 @@ class FakeAmphorae:
         return Observed(
             amphora_id=spec.amphora_id,
             generation=spec.generation,
-            interfaces=tuple(_seen(nic) for nic in spec.interfaces if nic.mac_address in nics),
+            interfaces=tuple(self._seen(nic) for nic in spec.interfaces if nic.mac_address in nics),
             faults=(
                 *(fault for id_, fault in self.faults.items() if id_ in known),
                 *(_missing(nic) for nic in spec.interfaces if nic.mac_address not in nics),
             ),
         )
 
-
-def _seen(nic: Interface) -> ObservedInterface:
-    return ObservedInterface(mac_address=nic.mac_address, name=nic.name, addresses=nic.addresses, up=True)
+    def _seen(self, nic: Interface) -> ObservedInterface:
+        carrier = self.cloud.has_link(nic.port_id)
+        return ObservedInterface(
+            mac_address=nic.mac_address, name=nic.name, addresses=nic.addresses, up=True, carrier=carrier
+        )
 
 
 def _missing(nic: Interface) -> Fault:

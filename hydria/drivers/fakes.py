@@ -44,6 +44,8 @@ class _Host:
     """Network id → VFs of its physical network."""
     taken: dict[str, str] = field(default_factory=dict)
     """Port id → network id."""
+    cut: set[str] = field(default_factory=set)
+    """Networks whose PF has no link."""
 
     def free(self, network_id: str) -> int:
         return self.vfs.get(network_id, 0) - sum(taken == network_id for taken in self.taken.values())
@@ -65,6 +67,10 @@ class FakeCloud:
         self.images = {"amphora": "image-1"}
         self.existing: set[tuple[str, str]] = set()
         """(kind, id) of QoS policies and security groups."""
+        self.heeds_links = True
+        """False: as Nova, which does not know of a PF's link."""
+        self.rates: dict[str, tuple[int, int]] = {}
+        """QoS policy id → Mbit/s, guaranteed and at most."""
         self.hidden: collections.defaultdict[str, set[str]] = collections.defaultdict(set)
         """Token → ids of what its owner may not see."""
         self._unseen: set[str] = set()
@@ -99,6 +105,16 @@ class FakeCloud:
     def add_host(self, name: str, **vfs: int) -> None:
         """`vfs`: network name → VFs."""
         self.hosts[name] = _Host(name, {id_of("network", network): number for network, number in vfs.items()})
+
+    def cut_link(self, host: str, network: str) -> None:
+        """The PF there loses its link: VFs that are in use lose theirs, and no further one is given away."""
+        self.hosts[host].cut.add(id_of("network", network))
+
+    def mend_link(self, host: str, network: str) -> None:
+        self.hosts[host].cut.discard(id_of("network", network))
+
+    def has_link(self, port_id: str) -> bool:
+        return not any(host.taken.get(port_id) in host.cut for host in self.hosts.values())
 
     def free_vfs(self, network: str) -> int:
         return sum(host.free(id_of("network", network)) for host in self.hosts.values())
@@ -153,7 +169,16 @@ class FakeCloud:
         with self.interruptions.call("set_allowed_addresses"), self._lock:
             if port_id not in self.ports:
                 raise not_found("Port", port_id)
+            if addresses and not self.ports[port_id].port_security:
+                raise Terminal("Port Security must be enabled in order to have allowed address pairs.")
             self._change_port(port_id, allowed_addresses=tuple(addresses))
+
+    def ensure_rate_policy(self, name: str, *, min_mbps: int, max_mbps: int) -> str:
+        with self.interruptions.call("ensure_rate_policy"), self._lock:
+            id_ = id_of("qos-policy", name)
+            self.existing.add(("qos-policies", id_))
+            self.rates[id_] = (min_mbps, max_mbps)
+            return id_
 
     def delete_port(self, port_id: str) -> None:
         with self.interruptions.call("delete_port"), self._lock:
@@ -244,6 +269,8 @@ class FakeCloud:
         network = self.networks.get(request.network_id)
         if network is None:
             raise not_found("Network", request.network_id)
+        if not request.port_security and (request.allowed_addresses or request.security_groups):
+            raise Invalid("Port Security must be enabled in order to have allowed address pairs or security groups.")
         asked = request.fixed_ips or tuple(FixedIp(subnet_id=id_) for id_ in network.subnets[:1])
         fixed: list[FixedIp] = []
         for item in asked:
@@ -260,6 +287,8 @@ class FakeCloud:
             project_id=request.project_id or "service",
             qos_policy_id=request.qos_policy_id,
             allowed_addresses=request.allowed_addresses,
+            trusted=request.trusted,
+            port_security=request.port_security and network.port_security_enabled,
             created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         )
         self.ports[port.id] = port
@@ -294,9 +323,13 @@ class FakeCloud:
             for id_ in request.ports
             if id_ in self.ports and self.ports[id_].vnic_type == "direct"
         )
-        return next((self._lack(host, net) for net, number in wanted.items() if host.free(net) < number), None)
+        cut = host.cut if self.heeds_links else set()
+        lacking = (net for net, number in wanted.items() if host.free(net) < number or net in cut)
+        return next((self._lack(host, net) for net in lacking), None)
 
     def _lack(self, host: _Host, network_id: str) -> str:
+        if network_id in host.cut:
+            return f"the PF on physical network '{self.networks[network_id].name}' has no link"
         return f"no free VF on physical network '{self.networks[network_id].name}' ({host.vfs.get(network_id, 0)} VFs)"
 
     def _bind(self, port_id: str, server_id: str, host: str | None) -> None:

@@ -45,11 +45,14 @@ class Interruptions:
             error = self.fail[name].pop(0) if self.fail[name] else None
         if error is not None:
             raise error
-        yield
-        with self._lock:
-            self._check_alive(name)
-            if self._stop_at == mine and self._effect:
-                self._stop(name)
+        try:
+            yield
+        finally:
+            # Also when it failed: the caller is killed before it hears of that.
+            with self._lock:
+                self._check_alive(name)
+                if self._stop_at == mine and self._effect:
+                    self._stop(name)
 
     def _stop(self, name: str) -> None:
         self._stopped = True

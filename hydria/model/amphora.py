@@ -1,12 +1,35 @@
 """The amphora: the compute server that serves a load balancer."""
 
 import datetime as dt
+import enum
 from typing import Annotated, Literal
 
 from msgspec import Struct
 
 from hydria.model.field import INTERNAL
 from hydria.model.status import AmphoraStatus
+
+
+class Replacement(enum.StrEnum):
+    """Why an amphora is to be replaced; the worst comes last, and takes the place of a lesser one."""
+
+    LINK = "LINK"
+    """The VIP's NIC has no link."""
+    FAILOVER = "FAILOVER"
+    """Somebody asked for it."""
+    SILENCE = "SILENCE"
+    """Neither heartbeats nor answers."""
+    SERVER = "SERVER"
+    """Its server does not run, or a part of it is gone."""
+
+    @property
+    def serves_on(self) -> bool:
+        """It goes when its successor is ready. Any other goes first: its VF may be the last one."""
+        return self in (Replacement.LINK, Replacement.FAILOVER)
+
+    def outweighs(self, other: "Replacement | None") -> bool:
+        order = list(Replacement)
+        return other is None or order.index(self) > order.index(other)
 
 
 class Amphora(Struct, kw_only=True, frozen=True):
@@ -32,3 +55,5 @@ class Amphora(Struct, kw_only=True, frozen=True):
     updated_at: dt.datetime | None = None
     last_heartbeat: Annotated[dt.datetime | None, INTERNAL] = None
     heartbeat_sequence: Annotated[int, INTERNAL] = 0
+    replace_for: Annotated[Replacement | None, INTERNAL] = None
+    """It is to be replaced, and this is why."""

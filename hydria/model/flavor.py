@@ -27,6 +27,10 @@ class Flavor(Resource, kw_only=True, frozen=True):
     flavor_profile_id: Annotated[Uuid, CREATE]
 
 
+_Rate = Annotated[int, Meta(ge=0, le=1_000_000)]
+"""Mbit/s."""
+
+
 class FlavorData(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The keys of flavor_data: name, type, default and meaning, once. The capabilities listing shows these lines."""
 
@@ -37,6 +41,20 @@ class FlavorData(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, 
     amp_image_tag: Annotated[str | None, Meta(description="The tag of the amphora image.")] = None
     sriov_vip: Annotated[bool, Meta(description="The VIP port is an SR-IOV virtual function.")] = False
     allow_member_sriov: Annotated[bool, Meta(description="Members may ask for SR-IOV virtual functions.")] = False
+    # Beyond Octavia: how every virtual function of the amphora is set, VIP's and members' alike.
+    vf_trust: Annotated[
+        bool | None, Meta(description="The amphora's virtual functions may change their MAC addresses and filters.")
+    ] = None
+    vf_spoofchk: Annotated[
+        bool | None,
+        Meta(description="False: frames may leave the virtual functions from any address. Ports lose port security."),
+    ] = None
+    vf_min_tx_rate: Annotated[
+        _Rate | None, Meta(description="Mbit/s that each virtual function may send whatever others send. 0: none.")
+    ] = None
+    vf_max_tx_rate: Annotated[
+        _Rate | None, Meta(description="Mbit/s that each virtual function may send at most. 0: no limit.")
+    ] = None
 
 
 def parse_flavor_data(text: str) -> FlavorData:

@@ -37,12 +37,18 @@ class PoolHealth(Struct, kw_only=True, frozen=True):
 
 
 class NicCounters(Struct, kw_only=True, frozen=True):
+    name: str = ""
+    """Of the interface in the amphora."""
+    carrier: bool = True
+    """False: it is up and has no link, or it is down."""
     rx_bytes: int = 0
     tx_bytes: int = 0
     rx_packets: int = 0
     tx_packets: int = 0
     rx_dropped: int = 0
     tx_dropped: int = 0
+    rx_errors: int = 0
+    tx_errors: int = 0
 
 
 class Heartbeat(Struct, kw_only=True, frozen=True):

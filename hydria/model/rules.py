@@ -49,6 +49,7 @@ FORWARDING_HEADERS: Final = (
     "X-Client-IP",
     "X-Real-IP",
 )
+VF_SETTINGS: Final = tuple(name for name in FlavorData.__struct_fields__ if name.startswith("vf_"))
 HTTP_MONITORS: Final = ("HTTP", "HTTPS")
 _HTTP_DEFAULTS: Final = {"http_method": "GET", "url_path": "/", "expected_codes": "200"}
 _HTTP_ONLY: Final = (*_HTTP_DEFAULTS, "http_version", "domain_name")
@@ -74,6 +75,23 @@ def check_load_balancer(load_balancer: LoadBalancer, listeners: Iterable[Listene
 def check_flavor_data(data: FlavorData) -> None:
     if data.loadbalancer_topology is not None:
         check_served("loadbalancer_topology", data.loadbalancer_topology)
+    _check_vf_settings(data)
+
+
+def _check_vf_settings(data: FlavorData) -> None:
+    settings = [name for name in VF_SETTINGS if getattr(data, name) is not None]
+    if settings and not (data.sriov_vip or data.allow_member_sriov):
+        raise Invalid(
+            f"{', '.join(settings)}: it says how virtual functions are set, so flavor_data needs sriov_vip or "
+            "allow_member_sriov as well.",
+            field="flavor_data",
+        )
+    least, most = data.vf_min_tx_rate or 0, data.vf_max_tx_rate or 0
+    if 0 < most < least:
+        raise Invalid(
+            f"vf_min_tx_rate ({least} Mbit/s) must not be more than vf_max_tx_rate ({most} Mbit/s).",
+            field="flavor_data",
+        )
 
 
 def topology(data: FlavorData, default: Topology) -> Topology:

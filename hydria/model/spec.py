@@ -124,6 +124,8 @@ class ObservedInterface(Struct, kw_only=True, frozen=True):
     name: str
     addresses: tuple[str, ...] = ()
     up: bool = False
+    carrier: bool = True
+    """False: it has no link."""
 
 
 class Observed(Struct, kw_only=True, frozen=True):

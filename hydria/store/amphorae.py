@@ -1,16 +1,20 @@
-"""The rows of amphorae."""
+"""The rows of amphorae, and that one is to be replaced: durable, in one transaction with its reason and its mark."""
 
 import datetime as dt
 from typing import Any
 
 import sqlalchemy as sa
 
-from hydria.model.amphora import Amphora
-from hydria.store import resources
+from hydria.model.amphora import Amphora, Replacement
+from hydria.model.load_balancer import LoadBalancer
+from hydria.model.status import AmphoraStatus, OperatingStatus
+from hydria.store import events, queue, resources
 from hydria.store.database import Transaction
 from hydria.store.tables import table
 
 _AMPHORA = table(Amphora).c
+_LB = table(LoadBalancer).c
+_LEAVING = (AmphoraStatus.PENDING_DELETE, AmphoraStatus.DELETED)
 
 
 def insert(tx: Transaction, amphora: Amphora) -> Amphora:
@@ -31,3 +35,40 @@ def heard(tx: Transaction, amphora_id: str, *, at: dt.datetime, sequence: int) -
     not_late = sa.and_(_AMPHORA.id == amphora_id, _AMPHORA.heartbeat_sequence <= sequence)
     changed = sa.update(table(Amphora)).where(not_late).values(last_heartbeat=at, heartbeat_sequence=sequence)
     return tx.execute(changed).rowcount > 0
+
+
+def ask_replacement(tx: Transaction, amphora_id: str, cause: Replacement, reason: str) -> bool:
+    """Have it replaced by the next reconcile. False: it is gone, or is to be replaced for no lesser cause already."""
+    row = resources.get(tx, Amphora, amphora_id)
+    if row is None or row.loadbalancer_id is None or row.status in _LEAVING or not cause.outweighs(row.replace_for):
+        return False
+    resources.update(tx, Amphora, amphora_id, replace_for=cause)
+    if cause is Replacement.LINK:
+        # Heartbeats go on and tell that all is well, for the amphora itself.
+        enabled = sa.and_(_LB.id == row.loadbalancer_id, _LB.admin_state_up)
+        tx.execute(sa.update(table(LoadBalancer)).where(enabled).values(operating_status=OperatingStatus.ERROR))
+    events.record(tx, row.loadbalancer_id, Amphora, amphora_id, level="WARNING", reason=reason)
+    queue.mark(tx, row.loadbalancer_id)
+    return True
+
+
+def withdraw_replacement(tx: Transaction, amphora_id: str, cause: Replacement, reason: str) -> bool:
+    """It need not be replaced any more for `cause`. False: it is to be for another one, or is on its way out."""
+    row = resources.get(tx, Amphora, amphora_id)
+    if row is None or row.loadbalancer_id is None or row.status in _LEAVING or row.replace_for is not cause:
+        return False
+    resources.update(tx, Amphora, amphora_id, replace_for=None)
+    events.record(tx, row.loadbalancer_id, Amphora, amphora_id, level="INFO", reason=reason)
+    return True
+
+
+def supersede(tx: Transaction, amphora_id: str, reason: str) -> bool:
+    """Its successor serves: it goes. False: it is gone already, or its replacement was withdrawn meanwhile."""
+    still = sa.and_(_AMPHORA.id == amphora_id, _AMPHORA.replace_for.is_not(None))
+    leaves = sa.update(table(Amphora)).where(still).values(status=AmphoraStatus.PENDING_DELETE)
+    if tx.execute(leaves).rowcount == 0:
+        return False
+    row = resources.get(tx, Amphora, amphora_id)
+    if row is not None and row.loadbalancer_id is not None:
+        events.record(tx, row.loadbalancer_id, Amphora, amphora_id, level="INFO", reason=reason)
+    return True

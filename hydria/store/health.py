@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hydria.model.amphora import Amphora
+from hydria.model.amphora import Amphora, Replacement
 from hydria.model.heartbeat import Heartbeat
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
@@ -50,6 +50,8 @@ class _Row:
     provisioning_status: ProvisioningStatus
     operating_status: OperatingStatus
     generation: int
+    unreachable: bool
+    """Of a load balancer: its VIP's NIC has no link."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def _select_everything() -> sa.CompoundSelect[Any]:
         Pool: (pool.loadbalancer_id, pool.loadbalancer_id.in_(mine)),
         Member: (member.pool_id, member.pool_id.in_(sa.select(pool.id).where(pool.loadbalancer_id.in_(mine)))),
     }
+    no_link = sa.exists().where(_AMPHORA.id == sa.bindparam("amphora_id"), _AMPHORA.replace_for == Replacement.LINK)
     parts = []
     for number, resource in enumerate(_KINDS):
         columns, (parent, condition) = table(resource).c, which[resource]
@@ -89,6 +92,7 @@ def _select_everything() -> sa.CompoundSelect[Any]:
                 columns.provisioning_status,
                 columns.operating_status,
                 columns.generation,
+                (no_link if resource is LoadBalancer else sa.false()).label("unreachable"),
             ).where(condition)
         )
     return sa.union_all(*parts)
@@ -146,6 +150,8 @@ def _statuses(seen: _Seen, heartbeat: Heartbeat) -> Iterator[tuple[_Row, Operati
     lb = seen.load_balancer
     if not lb.admin_state_up:
         yield lb, OperatingStatus.OFFLINE
+    elif lb.unreachable:
+        yield lb, OperatingStatus.ERROR
     elif lb.provisioning_status is not ProvisioningStatus.PENDING_CREATE and heartbeat.generation is not None:
         yield lb, worst(shown)
 

@@ -162,13 +162,14 @@ class World:
         self.stranger = Host(self, "stranger", "public", ("203.0.113.66/24", "2001:db8:1::66/64"))
         self.backends = [Backend(self, f"b{number}", 10 + number) for number in (1, 2, 3)]
 
-    def plug(self, bridge: str, name: str, *, netns: str, mac: str | None = None, mtu: int = 1500) -> None:
-        """A NIC with its other end in `bridge`; `netns` is a name or a process id."""
+    def plug(self, bridge: str, name: str, *, netns: str, mac: str | None = None, mtu: int = 1500) -> str:
+        """A NIC with its other end in `bridge`, whose name is given; `netns` is a name or a process id."""
         port = f"p{next(_numbers)}"
         address = ["address", mac] if mac else []
         peer = ["peer", "name", name, *address, "netns", netns]
         ip("link", "add", port, "mtu", str(mtu), "type", "veth", *peer, netns=self.fabric)
         ip("link", "set", port, "master", bridge, "up", netns=self.fabric)
+        return port
 
 
 class Certificates:
@@ -278,11 +279,11 @@ class Amphora:
         self._bwrap.stdin.write(b"\n")
         self._bwrap.stdin.flush()
 
-    def plug_vip(self) -> None:
-        self.world.plug("public", "ens9", netns=str(self.pid), mac=VIP_MAC)
+    def plug_vip(self) -> str:
+        return self.world.plug("public", "ens9", netns=str(self.pid), mac=VIP_MAC)
 
-    def plug_members(self) -> None:
-        self.world.plug("members", "ens8", netns=str(self.pid), mac=MEMBER_MAC)
+    def plug_members(self) -> str:
+        return self.world.plug("members", "ens8", netns=str(self.pid), mac=MEMBER_MAC)
 
     def shut_down(self) -> None:
         """As a power cut."""

@@ -8,7 +8,9 @@ from hydria.agent.netlink import MAIN, VIP_TABLE, Link, Route, Rule
 from hydria.model import spec
 from hydria.model.heartbeat import NicCounters
 
-LINK = Link(index=7, name="x", mac="x", mtu=1500, is_up=True, is_loopback=False, counters=NicCounters())
+LINK = Link(
+    index=7, name="x", mac="x", mtu=1500, is_up=True, has_carrier=True, is_loopback=False, counters=NicCounters()
+)
 
 
 def interface(name: str, **changes: object) -> spec.Interface:

@@ -283,6 +283,23 @@ def test_flavors_profiles_and_providers(world: World):
     assert world.get("/providers?fields=name&name=octavia") == [{"name": "octavia"}]
     capabilities = world.get("/providers/amphora/flavor_capabilities", who="admin")
     assert {"sriov_vip", "allow_member_sriov"} <= {item["name"] for item in capabilities}
+    described = {item["name"]: item["description"] for item in capabilities if item["name"].startswith("vf_")}
+    assert sorted(described) == ["vf_max_tx_rate", "vf_min_tx_rate", "vf_spoofchk", "vf_trust"]
+    assert all(described.values())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"sriov_vip": true, "vf_trust": true, "vf_spoofchk": false}',
+        '{"allow_member_sriov": true, "vf_min_tx_rate": 100, "vf_max_tx_rate": 100}',
+        '{"sriov_vip": true, "vf_min_tx_rate": 100, "vf_max_tx_rate": 0}',
+    ],
+    ids=["trusted", "rates of members", "no upper limit"],
+)
+def test_vf_settings_are_kept_as_they_were_given(world: World, data: str):
+    flavor = world.flavor(data)
+    assert world.get(f"/flavorprofiles/{flavor['flavor_profile_id']}", who="admin")["flavor_data"] == data
 
 
 def test_amphorae_are_for_operators(world: World):

@@ -22,6 +22,16 @@ def world(shared_world: World) -> World:
         pytest.param('{"loadbalancer_topology": "RING"}', 501, "loadbalancer_topology", id="unknown topology"),
         pytest.param('{"loadbalancer_topology": "ACTIVE_STANDBY"}', 501, "ACTIVE_STANDBY", id="not available yet"),
         pytest.param('{"compute_flavor": "huge"}', 400, "Compute flavor huge not found.", id="missing compute flavor"),
+        pytest.param('{"vf_trust": true}', 400, "needs sriov_vip or allow_member_sriov", id="settings of no VF"),
+        pytest.param('{"sriov_vip": true, "vf_trust": "on"}', 501, "vf_trust", id="text for a VF's boolean"),
+        pytest.param('{"sriov_vip": true, "vf_max_tx_rate": -1}', 501, "vf_max_tx_rate", id="negative rate"),
+        pytest.param('{"sriov_vip": true, "vf_max_tx_rate": 1.5}', 501, "vf_max_tx_rate", id="broken rate"),
+        pytest.param(
+            '{"allow_member_sriov": true, "vf_min_tx_rate": 200, "vf_max_tx_rate": 100}',
+            400,
+            "vf_min_tx_rate (200 Mbit/s) must not be more than vf_max_tx_rate (100 Mbit/s)",
+            id="least above most",
+        ),
         pytest.param('{"amp_image_tag": "old"}', 400, "No image has the tag old", id="missing image"),
     ],
 )

@@ -14,12 +14,14 @@ import msgspec
 import pytest
 
 from hydria.base.config import Config, Controller
+from hydria.controller.health import Health
 from hydria.controller.leftovers import Sweeper
 from hydria.controller.load_balancer import LoadBalancers
 from hydria.controller.lookups import Lookups
 from hydria.controller.loop import Loop
 from hydria.controller.outside import Outside
 from hydria.controller.vitals import Breaker, Vitals
+from hydria.controller.watch import Watch
 from hydria.drivers.certificates import Authority, ensure_ca
 from hydria.drivers.cloud import FixedIp, PortRequest
 from hydria.drivers.fake_amphorae import FakeAmphorae
@@ -27,6 +29,7 @@ from hydria.drivers.fakes import FakeCloud, id_of
 from hydria.drivers.interruptions import Stopped
 from hydria.model.flavor import Flavor, FlavorData, FlavorProfile
 from hydria.model.graph import Graph
+from hydria.model.heartbeat import Heartbeat, NicCounters, seal
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import Member, Pool
@@ -84,11 +87,19 @@ class World:
             lookups=Lookups(self.cloud),
             vitals=self.vitals,
             breaker=Breaker(clock=lambda: self.now),
+            link_breaker=Breaker(clock=lambda: self.now, replacements=8),
             stopping=_Instant(),
         )
         self.sweeper = Sweeper(self.outside)
         reconcile = LoadBalancers(self.outside, self.database, self.sweeper).reconcile
-        self.loop = Loop(self.database, self.queue, reconcile, stopping=self.outside.stopping, lease_seconds=_LEASE)
+        self.loop = Loop(
+            self.database,
+            self.queue,
+            reconcile,
+            stopping=self.outside.stopping,
+            lease_seconds=_LEASE,
+            observe=self.outside.metrics.reconciled,
+        )
 
     def kill_and_restart(self) -> bool:
         """Whether there was somebody to kill. Leases of the dead have run out."""
@@ -253,6 +264,52 @@ class World:
             "vfs": {network: self.cloud.free_vfs(network) for network in ("public", "members", "other")},
             "dirty": self.queue.next_due() is not None,
         }
+
+
+class Mouth:
+    """Speaks for the only amphora of a load balancer."""
+
+    def __init__(self, world: World, lb_id: str) -> None:
+        self.world, self.lb_id = world, lb_id
+        self.sequence = 0
+        self.health = Health(world.database, world.queue, world.vitals, key=world.authority.heartbeat_key)
+        self.watch = Watch(world.database, world.cloud, world.vitals, world.config.controller)
+        self.health.check()
+
+    @property
+    def amphora_id(self) -> str:
+        return self.world.graph(self.lb_id).amphorae[0].id
+
+    def generation(self) -> int | None:
+        return next(
+            (spec.generation for id_, spec in self.world.amphorae.specs.items() if id_ == self.amphora_id), None
+        )
+
+    def datagram(self, **values: object) -> bytes:
+        self.sequence += 1
+        heartbeat = Heartbeat(
+            **{
+                "amphora_id": self.amphora_id,
+                "load_balancer_id": self.lb_id,
+                "generation": self.generation(),
+                "sequence": self.sequence,
+                "time": self.world.now,
+                **values,
+            }
+        )
+        return seal(heartbeat, self.world.authority.heartbeat_key.encode())
+
+    def nics(self, *, carrier: bool = True) -> dict[str, NicCounters]:
+        """Of the amphora as it is, the VIP's with or without a link."""
+        interfaces = self.world.spec(self.lb_id).interfaces
+        return {
+            nic.mac_address: NicCounters(name=nic.name, carrier=carrier or nic.name != "eth1", rx_bytes=5)
+            for nic in interfaces
+        }
+
+    def speak(self, **values: object) -> int:
+        self.health.take(self.datagram(**values), self.world.now)
+        return self.health.write()
 
 
 @pytest.fixture(scope="session")

@@ -5,43 +5,11 @@ import threading
 
 import pytest
 
-from conftest import World
+from conftest import Mouth, World
 from hydria.base.errors import HydriaError
-from hydria.controller.health import Health, Receiver
+from hydria.controller.health import Receiver
 from hydria.controller.vitals import Breaker, Vitals
-from hydria.model.heartbeat import Heartbeat, ListenerHealth, PoolHealth, seal
-
-
-class Mouth:
-    """Speaks for the only amphora of a load balancer."""
-
-    def __init__(self, world: World, lb_id: str) -> None:
-        self.world, self.lb_id = world, lb_id
-        self.sequence = 0
-        self.health = Health(world.database, world.queue, world.vitals, key=world.authority.heartbeat_key)
-        self.health.check()
-
-    @property
-    def amphora_id(self) -> str:
-        return self.world.graph(self.lb_id).amphorae[0].id
-
-    def datagram(self, **values: object) -> bytes:
-        self.sequence += 1
-        heartbeat = Heartbeat(
-            **{
-                "amphora_id": self.amphora_id,
-                "load_balancer_id": self.lb_id,
-                "generation": self.world.spec(self.lb_id).generation,
-                "sequence": self.sequence,
-                "time": self.world.now,
-                **values,
-            }
-        )
-        return seal(heartbeat, self.world.authority.heartbeat_key.encode())
-
-    def speak(self, **values: object) -> int:
-        self.health.take(self.datagram(**values), self.world.now)
-        return self.health.write()
+from hydria.model.heartbeat import Heartbeat, ListenerHealth, PoolHealth
 
 
 @pytest.fixture
@@ -99,7 +67,11 @@ def test_a_silent_amphora_that_answers_gets_its_spec_again(world: World, served:
     world.run()
     assert world.spec(served).generation == 1
     assert world.cloud.servers == (server,)
-    assert world.reasons(served) == [f"Amphora {mouth.amphora_id} has been silent for over 10 s."]
+    assert world.reasons(served) == [
+        f"Amphora {mouth.amphora_id} answers, although its heartbeats do not arrive.",
+        f"Amphora {mouth.amphora_id} has been silent for over 10 s.",
+    ]
+    assert world.graph(served).amphorae[0].replace_for is None
 
 
 def test_a_silent_amphora_that_does_not_answer_is_replaced(world: World, served: str) -> None:

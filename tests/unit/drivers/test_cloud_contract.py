@@ -114,6 +114,21 @@ def test_a_port_is_what_was_asked_for(world: World) -> None:
     assert seen.allowed_addresses == ("203.0.113.78", "203.0.113.79")
 
 
+def test_a_vf_is_set_as_was_asked_for(world: World) -> None:
+    policy = world.cloud.ensure_rate_policy("hydria-vf-0-1000", min_mbps=0, max_mbps=1000)
+    assert world.cloud.ensure_rate_policy("hydria-vf-0-1000", min_mbps=0, max_mbps=1000) == policy
+    assert world.cloud.exists("qos-policies", policy)
+    port = world.port(vnic_type="direct", trusted=True, port_security=False, qos_policy_id=policy)
+    assert (port.trusted, port.port_security, port.qos_policy_id) == (True, False, policy)
+    plain = world.port(vnic_type="direct")
+    assert (plain.trusted, plain.port_security, plain.qos_policy_id) == (False, True, None)
+
+
+def test_without_port_security_no_address_can_be_allowed(world: World) -> None:
+    with pytest.raises(Invalid):
+        world.port(port_security=False, allowed_addresses=("203.0.113.77",))
+
+
 def test_ports_are_found_by_any_of_several_names(world: World) -> None:
     first, second, _ = world.port(), world.port(), world.port()
     found = world.cloud.find_ports(name=(first.name, second.name))

@@ -43,6 +43,7 @@ class OpenStack(ThreadingHTTPServer):
         self.answers: dict[str, list[Answer]] = {}
         """"METHOD /path" → answers, the last one for ever."""
         self.requests: list[tuple[str, dict[str, list[str]], object]] = []
+        self.microversions: list[str | None] = []
         self.tokens: list[str] = []
         """Of those requests."""
         self.logins = 0
@@ -101,6 +102,7 @@ class Handler(BaseHTTPRequestHandler):
         if not url.path.startswith("/identity"):
             assert self.headers["X-Auth-Token"]
             self.server.tokens.append(self.headers["X-Auth-Token"])
+            self.server.microversions.append(self.headers["OpenStack-API-Version"])
             body = json.loads(text) if text else None
             self.server.requests.append((f"{self.command} {url.path}", parse_qs(url.query), body))
         status, answer = self.server.answer(self.command, url.path)
@@ -213,6 +215,70 @@ def test_a_port_is_asked_for_in_neutrons_words(openstack: OpenStack, cloud: Open
             "security_groups": [],
         }
     }
+
+
+def test_a_trusted_vf_that_may_send_from_any_address(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    body = {**PORT_BODY, "binding:profile": {"trusted": "true"}, "port_security_enabled": False}
+    openstack.says("POST /networking/v2.0/ports", (201, {"port": body}))
+    request = PortRequest(network_id=NETWORK, name="p", vnic_type="direct", trusted=True, port_security=False)
+    port = cloud.create_port(request)
+    assert (port.trusted, port.port_security) == (True, False)
+    sent = openstack.last()[2]
+    assert isinstance(sent, dict)
+    assert sent["port"]["binding:profile"] == {"trusted": "true"}
+    assert sent["port"]["port_security_enabled"] is False
+    assert not {"allowed_address_pairs", "security_groups"} & sent["port"].keys()
+
+
+POLICIES = "/networking/v2.0/qos/policies"
+LIMIT = {"id": "r1", "type": "bandwidth_limit", "max_kbps": 1_000_000, "direction": "egress"}
+GUARANTEE = {"id": "r2", "type": "minimum_bandwidth", "min_kbps": 100_000, "direction": "egress"}
+
+
+def rate_policy(openstack: OpenStack, *rules: object, **values: object) -> None:
+    policy = {"id": "q", "project_id": "p", "rules": list(rules), "created_at": "2026-01-02", **values}
+    openstack.says(f"GET {POLICIES}", (200, {"policies": [{**policy, "id": "z", "created_at": "2026-01-03"}, policy]}))
+    for kind, status in (("bandwidth_limit", 201), ("minimum_bandwidth", 409)):
+        openstack.says(f"POST {POLICIES}/q/{kind}_rules", (status, neutron("QoSRuleParameterConflict")))
+        openstack.says(f"PUT {POLICIES}/q/{kind}_rules/r1", (200, {}))
+
+
+@pytest.mark.parametrize(
+    ("rules", "changes"),
+    [
+        ([LIMIT, GUARANTEE], []),
+        ([], ["POST bandwidth_limit_rules", "POST minimum_bandwidth_rules"]),
+        ([{**LIMIT, "direction": "ingress"}, GUARANTEE], ["POST bandwidth_limit_rules"]),
+        ([{**LIMIT, "max_kbps": 5}, GUARANTEE], ["PUT bandwidth_limit_rules/r1"]),
+    ],
+    ids=["there", "empty", "of the other direction", "changed by somebody"],
+)
+def test_a_rate_policy_is_made_complete(
+    openstack: OpenStack, cloud: OpenStackCloud, rules: list[object], changes: list[str]
+) -> None:
+    rate_policy(openstack, *rules)
+    assert cloud.ensure_rate_policy("hydria-vf-100-1000", min_mbps=100, max_mbps=1000) == "q"
+    assert openstack.requests[0][1] == {"name": ["hydria-vf-100-1000"]}
+    assert [request.replace(f"{POLICIES}/q/", "") for request, _, _ in openstack.requests[1:]] == changes
+
+
+def test_a_rate_policy_of_another_project_is_not_ours(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    rate_policy(openstack, LIMIT, project_id="somebody")
+    openstack.says(f"POST {POLICIES}", (201, {"policy": {"id": "q", "rules": []}}))
+    assert cloud.ensure_rate_policy("hydria-vf-0-1000", min_mbps=0, max_mbps=1000) == "q"
+    request, _, body = openstack.last()
+    assert request == f"POST {POLICIES}/q/bandwidth_limit_rules"
+    assert body == {"bandwidth_limit_rule": {"max_kbps": 1_000_000, "direction": "egress"}}
+    openstack.says(f"POST {POLICIES}", (403, neutron("PolicyNotAuthorized")))
+    with pytest.raises(Terminal, match="what Neutron said"):
+        cloud.ensure_rate_policy("hydria-vf-0-1000", min_mbps=0, max_mbps=1000)
+
+
+def test_a_guaranteed_rate_needs_a_newer_nova(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    openstack.says("POST /compute/v2.1/servers", (202, {"server": {"id": SERVER}}))
+    for guaranteed in (True, False):
+        cloud.create_server(ServerRequest(name="a", flavor="f", image_id="i", guaranteed_rate=guaranteed))
+    assert openstack.microversions[-2:] == ["compute 2.72", None]
 
 
 def test_a_server_is_asked_for_in_novas_words(openstack: OpenStack, cloud: OpenStackCloud) -> None:

@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 from store_world import Filled
 
-from hydria.model.amphora import Amphora
+from hydria.model.amphora import Amphora, Replacement
 from hydria.model.heartbeat import Heartbeat, ListenerHealth, ListenerStats, PoolHealth
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
@@ -14,8 +14,9 @@ from hydria.model.resource import Provisioned
 from hydria.model.status import AmphoraStatus
 from hydria.model.status import OperatingStatus as Op
 from hydria.model.status import ProvisioningStatus as Ps
-from hydria.store import resources
+from hydria.store import amphorae, resources
 from hydria.store.database import Database
+from hydria.store.events import list_events
 from hydria.store.health import listener_stats, load_balancer_stats, write_health
 from hydria.store.load_balancers import touch
 from hydria.store.outcome import Outcome, settle
@@ -195,3 +196,40 @@ def test_counters_of_a_listener_that_is_gone_are_forgotten(serving: Database):
     write_health(serving, beat(1, stats=totals(5)), AT)
     with serving.read() as tx:
         assert load_balancer_stats(tx, NAMES.lb) == ListenerStats()
+
+
+def test_without_a_link_the_load_balancer_is_in_error_whatever_its_amphora_tells(serving: Database, filled: Filled):
+    write_health(serving, beat(), AT)
+    assert shown(serving)[0] is Op.ONLINE
+    with serving.write() as tx:
+        assert amphorae.ask_replacement(tx, "amphora-1", Replacement.LINK, "It has no link.")
+    assert shown(serving)[0] is Op.ERROR
+    write_health(serving, beat(2), AT)
+    assert shown(serving)[:2] == (Op.ERROR, Op.ONLINE)
+    with serving.write() as tx:
+        assert not amphorae.withdraw_replacement(tx, "amphora-1", Replacement.SILENCE, "It answers.")
+        assert amphorae.withdraw_replacement(tx, "amphora-1", Replacement.LINK, "It has a link again.")
+    write_health(serving, beat(3), AT)
+    assert shown(serving)[0] is Op.ONLINE
+    with serving.read() as tx:
+        newest, oldest = (event.reason for event in list_events(tx, filled.lb) if event.resource_id == "amphora-1")
+    assert (newest, oldest) == ("It has a link again.", "It has no link.")
+
+
+def test_a_worse_cause_takes_the_place_of_a_lesser_one(serving: Database):
+    with serving.write() as tx:
+        asked = [
+            amphorae.ask_replacement(tx, "amphora-1", cause, cause.value)
+            for cause in (Replacement.FAILOVER, Replacement.LINK, Replacement.SERVER, Replacement.SILENCE)
+        ]
+    assert asked == [True, False, True, False]
+
+
+def test_only_what_is_still_to_be_replaced_is_superseded(serving: Database):
+    with serving.write() as tx:
+        assert not amphorae.supersede(tx, "amphora-1", "x")
+        amphorae.ask_replacement(tx, "amphora-1", Replacement.FAILOVER, "y")
+        assert amphorae.supersede(tx, "amphora-1", "z")
+        row = resources.get(tx, Amphora, "amphora-1")
+    assert row is not None
+    assert row.status is AmphoraStatus.PENDING_DELETE
