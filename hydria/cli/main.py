@@ -13,6 +13,8 @@ COMMANDS = {
     "up": ("hydria.cli.up.command", "Run cloud, api and controller on this machine, in the foreground."),
     "demo": ("hydria.cli.demo.command", "Show the operator's guide at work in a private fabric."),
     "fabric": ("hydria.cli.fabric", "Bridges, software PFs and test hosts of a machine without SR-IOV NICs."),
+    "sriov": ("hydria.cli.sriov.command", "Look at and prepare this host's SR-IOV NICs."),
+    "doctor": ("hydria.cli.doctor.command", "What is wrong with this host, and the command that mends it."),
     "cloud": ("hydria.cli.service", "Serve the embedded cloud."),
     "api": ("hydria.cli.service", "Serve the Load Balancer API v2."),
     "controller": ("hydria.cli.service", "Reconcile load balancers and receive heartbeats."),

@@ -7,7 +7,7 @@ from hydria.cloud.context import CLOUD
 from hydria.cloud.identity.service import Identity
 from hydria.cloud.image.service import Images
 from hydria.cloud.network.addresses import Cidr
-from hydria.cloud.network.service import MANAGEMENT, Network
+from hydria.cloud.network.service import MANAGEMENT, Network, physical_networks
 from hydria.fabric import addresses
 
 NAMESPACE_IMAGE = "amphora-namespace"
@@ -37,7 +37,7 @@ def seed(config: Config, identity: Identity, network: Network, images: Images) -
     """Each part is made in one transaction, so an interrupted first start is completed by the next."""
     if identity.projects.find("admin") is None:
         seed_identity(config, identity)
-    if config.fabric.kind == "software" and not network.networks.documents(CLOUD, {})[0]:
+    if config.fabric.kind != "none" and not network.networks.documents(CLOUD, {})[0]:
         seed_networks(config, identity, network)
     if not images.find({"name": [NAMESPACE_IMAGE]}):
         seed_image(config, identity, images)
@@ -56,10 +56,10 @@ def seed_identity(config: Config, identity: Identity) -> None:
 
 
 def seed_networks(config: Config, identity: Identity, network: Network) -> None:
-    """The guide's networks, which the fabric's test hosts are on too, and the management network."""
+    """The guide's networks, one for each physical network, and the management network."""
     owners = {project.name: project.id for project in identity.projects.list({})}
     with network.database.begin():
-        for name in config.fabric.physical_networks:
+        for name in sorted(physical_networks(config) - {MANAGEMENT}):
             network_id = _seed_network(network, name, name, owners["admin"], shared=True)
             for subnet in addresses.subnets(name):
                 _seed_subnet(network, network_id, subnet.name, subnet.network, subnet.pool)

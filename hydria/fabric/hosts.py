@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from hydria.base.errors import Conflict, invalid_field, not_found
 from hydria.fabric import addresses as test_addresses
-from hydria.fabric import guard, software, teardown
+from hydria.fabric import guard, ports, teardown
 from hydria.sriov import namespaces
 from hydria.sriov.netlink import Netlink
 from hydria.sriov.tag import Tag
@@ -76,7 +76,7 @@ def listing(fabric: str) -> list[TestHost]:
 
 def _check_network(fabric: str, physical_network: str) -> None:
     with Netlink(namespaces.named(fabric)) as netlink:
-        if netlink.link(software.bridge_name(physical_network)) is None:
+        if netlink.link(ports.bridge_name(physical_network)) is None:
             raise invalid_field("network", physical_network, f"Fabric {fabric} has no such physical network.")
 
 
@@ -93,16 +93,16 @@ def _furnish(fabric: str, host: TestHost, made: Path) -> None:
     tag = _tag(fabric, host.name)
     port = _port_name(host.name)
     teardown.mark(made, tag)
-    software.configure(made, "lo", ())
+    ports.configure(made, "lo", ())
     guard.ensure(made)
     with Netlink(namespaces.named(fabric)) as netlink:
-        bridge = netlink.need(software.bridge_name(host.physical_network))
+        bridge = netlink.need(ports.bridge_name(host.physical_network))
         # A host that was interrupted before it had its name is still being cleaned up by the kernel.
         if (left := netlink.link(port)) is not None:
             netlink.delete_link(left.index)
         netlink.add_veth(port, peer=NIC, peer_namespace=made, master=bridge.index)
         netlink.set_link(netlink.need(port).index, up=True, tag=tag)
-    software.configure(made, NIC, host.addresses)
+    ports.configure(made, NIC, host.addresses)
 
 
 def _addresses(name: str) -> tuple[str, ...]:

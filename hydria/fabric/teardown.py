@@ -1,12 +1,16 @@
 """Which fabrics there are, what belongs to one, and taking it down: found in the kernel, also after a crash."""
 
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 
 from hydria.base import config
 from hydria.base.errors import Conflict, NotFound, not_found
 from hydria.fabric import management
+from hydria.fabric.passage import Passage
 from hydria.sriov import namespaces
+from hydria.sriov.hardware import HardwareNics
+from hydria.sriov.inventory import VfId
 from hydria.sriov.netlink import Netlink
 from hydria.sriov.tag import Tag
 
@@ -70,7 +74,9 @@ def down(fabric: str) -> list[str]:
         # Nobody adds a host while we count them.
         with contextlib.suppress(namespaces.NoNamespace):
             stack.enter_context(namespaces.locked(namespaces.named(fabric)))
+        vfs = _vfs(fabric)
         removed = [f"process {pid}" for pid in namespaces.kill_processes(_guests(fabric))]
+        removed += _leave_machine(fabric, vfs)
         ours = {name: tag for name, tag in marked().items() if tag.fabric == fabric}
         # It would go with the namespace, but some moments later: the kernel cleans up behind our back.
         if (interface := management.remove(fabric, has_namespace=fabric in ours)) is not None:
@@ -79,6 +85,35 @@ def down(fabric: str) -> list[str]:
             namespaces.delete(name)
             removed.append(f"{'host' if tag.kind == 'host' else 'namespace'} {name}")
     return removed
+
+
+def _vfs(fabric: str) -> set[VfId]:
+    """Wherever guests have them. Those of software PFs, which go with the fabric's namespace, are among them."""
+    found: set[VfId] = set()
+
+    def look(namespace: Path) -> None:
+        with Netlink(namespace) as netlink:
+            tags = [link.tag for link in netlink.links()]
+        found.update(VfId.parse(tag.id) for tag in tags if tag and (tag.fabric, tag.kind) == (fabric, "vf"))
+
+    namespaces.search(look)
+    return found
+
+
+def _leave_machine(fabric: str, vfs: Collection[VfId]) -> list[str]:
+    """What is ours on the machine's own bridges and PFs; these themselves stay as they are."""
+    with Netlink() as netlink:
+        links = netlink.links()
+        ports = [link for link in links if link.tag and (link.tag.fabric, link.tag.kind) == (fabric, "port")]
+        for port in ports:
+            netlink.delete_link(port.index)
+    # Also a port that went together with its guest has left its MAC on the PFs.
+    gone = {port.tag.id for port in ports if port.tag} | set(Passage(fabric).close_all())
+    real = sorted(vf for vf in vfs if any(link.name == vf.pf for link in links))
+    nics = HardwareNics(dict.fromkeys((vf.pf for vf in real), ""), fabric=fabric)
+    for vf in real:
+        nics.take_back(vf)
+    return [*(f"port {port_id}" for port_id in sorted(gone)), *(f"VF {vf} from its guest" for vf in real)]
 
 
 def _guests(fabric: str) -> set[int]:

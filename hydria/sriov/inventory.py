@@ -57,7 +57,10 @@ class Vf(Struct, frozen=True):
     settings: VfSettings = VfSettings()
     """As its PF reports them now."""
     at_home: bool = True
-    """Its netdev is where the PF's is. False: in a guest's namespace, given to vfio-pci, or gone together with one."""
+    """Its netdev is where the PF's is. False: in a guest's namespace, given to vfio-pci, or gone together with one.
+
+    Also while it bears what it was set to for a guest: a crash or the guest's end leaves that for `take_back` to clear.
+    """
     foreign: bool = False
     """Somebody has it whom we did not give it to (`holder` says who): not ours to give, nor to take back."""
     holder: str = ""
@@ -107,6 +110,11 @@ class Pf(Struct, frozen=True, kw_only=True):
         """VFs that nobody has claimed and that are here to be handed over, lowest index first."""
         here = (vf for vf in self.vfs if vf.at_home and not vf.foreign and vf.id not in claimed)
         return sorted(here, key=lambda vf: vf.id)
+
+
+def node_of(pfs: Sequence[Pf], vf: VfId) -> int | None:
+    """NUMA node of a VF; None where its PF does not say or is gone."""
+    return next((pf.numa_node for pf in pfs if pf.name == vf.pf), None)
 
 
 def strays(pfs: Sequence[Pf], claimed: Collection[VfId]) -> Iterator[VfId]:

@@ -192,6 +192,26 @@ def kill_processes(inodes: Collection[int], *, timeout: float = 5.0) -> list[int
     return killed
 
 
+def holders_of_file(path: Path) -> list[int]:
+    """Processes that have `path` open."""
+    found = []
+    for pid in _pids():
+        with contextlib.suppress(OSError):
+            if any(file.readlink() == path for file in Path(f"/proc/{pid}/fd").iterdir()):
+                found.append(pid)
+    return found
+
+
+def words(namespace: Path) -> str:
+    """How to say to people which one it is.
+
+    >>> words(Path("/proc/17/ns/net")), words(Path("/run/netns/blue"))
+    ('the network namespace of process 17', 'network namespace blue')
+    """
+    parts = namespace.parts
+    return f"the network namespace of process {parts[2]}" if parts[-1] == "net" else f"network namespace {parts[-1]}"
+
+
 def _is_within(pid: int, inodes: Collection[int]) -> bool:
     try:
         return of_process(pid).stat().st_ino in inodes

@@ -10,7 +10,7 @@ import httpx
 from hydria.base.errors import HydriaError
 from hydria.cli.up.child import Child
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 POLL = 0.05
 DEATHS = 3
 """A service that died so often before it ever answered will not answer."""

@@ -31,13 +31,24 @@ SERVICES = ("cloud", "api", "controller")
 def up(
     *,
     state_dir: Annotated[Path, typer.Option(metavar="DIR", help="Holds everything; made at the first start.")],
-    fabric: Annotated[Literal["software"], typer.Option(help="software: bridges and macvlans.")] = "software",
+    fabric: Annotated[
+        Literal["software", "sriov"] | None,
+        typer.Option(help="software: bridges and macvlans; sriov: this machine's NICs. [software]"),
+    ] = None,
     fabric_name: Annotated[str | None, typer.Option(metavar="NAME", help="Network namespace of the fabric.")] = None,
     host_name: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Compute host's name; more than once for several.")
     ] = None,
     bind: Annotated[str | None, typer.Option(metavar="ADDRESS", help="What the APIs listen on. [127.0.0.1]")] = None,
     vfs: Annotated[int | None, typer.Option(metavar="N", min=1, max=256, help="VFs per software PF. [8]")] = None,
+    pf: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[HOST:]PF=NETWORK", help="A NIC and its physical network; more than once for several."),
+    ] = None,
+    bridge: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NETWORK=BRIDGE", help="This machine's bridge for a physical network's normal ports."),
+    ] = None,
 ) -> None:
     """Run cloud, api and controller on this machine, in the foreground, until SIGTERM or Ctrl-C.
 
@@ -47,7 +58,13 @@ def up(
     log.setup()
     state = StateDirectory(state_dir.absolute())
     options = first_start.Options(
-        fabric=fabric, fabric_name=fabric_name, host_names=tuple(host_name or ()), bind=bind, vfs=vfs
+        fabric=fabric,
+        fabric_name=fabric_name,
+        host_names=tuple(host_name or ()),
+        bind=bind,
+        vfs=vfs,
+        pfs=tuple(pf or ()),
+        bridges=tuple(bridge or ()),
     )
     with state.held():
         _log_to(state.logs / "up.log")
@@ -68,6 +85,7 @@ def _configuration(state: StateDirectory, options: first_start.Options) -> Confi
         config = first_start.first_config(state.root, options, the_fabric.choose(options), ports.choose)
     else:
         config = first_start.with_options(before, options)
+    the_fabric.check(config, before)
     if config != before:
         state.save(config)
     return config
@@ -76,6 +94,9 @@ def _configuration(state: StateDirectory, options: first_start.Options) -> Confi
 def _check_ports(config: Config) -> None:
     ports.check_free(config.cloud.bind_host, config.cloud.bind_port, ports.TCP)
     ports.check_free(config.api.bind_host, config.api.bind_port, ports.TCP)
+    for port in (config.metrics.cloud_port, config.metrics.controller_port):
+        if port:
+            ports.check_free(config.metrics.bind_host, port, ports.TCP)
     ports.check_free("", config.controller.heartbeat_bind_port, ports.UDP)
 
 

@@ -17,17 +17,23 @@ USERS = ("admin", "hydria", "demo")
 SOCKET_PATH_LIMIT = 100
 """Of a unix socket's path the kernel takes 107 bytes; a sender's temporary name must fit as well."""
 
+CLOUD_METRICS_PORT, CONTROLLER_METRICS_PORT = 9878, 9879
+
 FreePort = Callable[[str, int, socket.SocketKind], int]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line said; None or empty: as it was, or the default."""
 
-    fabric: Literal["software"] = "software"
+    fabric: Literal["software", "sriov"] | None = None
     fabric_name: str | None = None
     host_names: tuple[str, ...] = ()
     bind: str | None = None
     vfs: int | None = None
+    pfs: tuple[str, ...] = ()
+    """[HOST:]PF=PHYSICAL_NETWORK"""
+    bridges: tuple[str, ...] = ()
+    """PHYSICAL_NETWORK=BRIDGE"""
 
 
 def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePort) -> Config:
@@ -58,6 +64,12 @@ def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePo
             passwords=passwords,
         ),
         fabric=fabric,
+        # Nobody logs in to read metrics: they stay on this machine until somebody says otherwise.
+        metrics=replace(
+            default.metrics,
+            cloud_port=free_port(default.metrics.bind_host, CLOUD_METRICS_PORT, socket.SOCK_STREAM),
+            controller_port=free_port(default.metrics.bind_host, CONTROLLER_METRICS_PORT, socket.SOCK_STREAM),
+        ),
     )
     heartbeats = replace(config.controller, heartbeat_address=f"{machine}:{config.controller.heartbeat_bind_port}")
     named = replace(options, host_names=options.host_names or (socket.gethostname(),), bind=bind)
@@ -73,19 +85,81 @@ def with_options(config: Config, options: Options) -> Config:
     ):
         if given is not None and given != is_now:
             raise Invalid(f"{name} {given}: this state directory was made with {is_now}, and its servers live there.")
+    _refuse_others_options(options, fabric)
     replace = msgspec.structs.replace
     if options.vfs is not None:
         fabric = replace(fabric, vfs=options.vfs)
+    if options.bridges:
+        fabric = replace(fabric, bridge_mappings=_bridges(options.bridges))
     config = replace(config, fabric=fabric)
-    if options.host_names:
-        config = replace(config, cloud=replace(config.cloud, hosts=hosts(options.host_names, config)))
+    made = _sriov_hosts(options, config) if fabric.kind == "sriov" else _software_hosts(options, config)
+    config = replace(config, cloud=replace(config.cloud, hosts=made))
     return config if options.bind is None else _bound(config, options.bind)
 
 
-def hosts(names: tuple[str, ...], config: Config) -> tuple[Host, ...]:
+def _refuse_others_options(options: Options, fabric: Fabric) -> None:
+    """An option that this kind of fabric would pass over in silence."""
+    if fabric.kind == "sriov" and options.vfs is not None:
+        raise Invalid("--vfs is for software PFs; a NIC's VFs are made by: hydria sriov enable PF --vfs N")
+    for name, given in (("--pf", options.pfs), ("--bridge", options.bridges)):
+        if given and fabric.kind != "sriov":
+            raise Invalid(f"{name} {given[0]}: only with --fabric sriov; a software fabric makes its own.")
+
+
+def _software_hosts(options: Options, config: Config) -> tuple[Host, ...]:
     """Each has PFs of its own, as hosts do."""
+    if not options.host_names:
+        return config.cloud.hosts
     networks = config.fabric.physical_networks
-    return tuple(Host(name=name, pfs=software_pfs(networks, number)) for number, name in enumerate(names))
+    named = enumerate(options.host_names)
+    return tuple(Host(name=name, pfs=software_pfs(networks, number)) for number, name in named)
+
+
+def _sriov_hosts(options: Options, config: Config) -> tuple[Host, ...]:
+    """Names and PFs that are not given stay, as far as one can tell which belong together."""
+    before = config.cloud.hosts
+    names = options.host_names or tuple(host.name for host in before)
+    if options.pfs:
+        return _hosts_with(names, options.pfs)
+    if not before:
+        raise Invalid("--fabric sriov: say which NICs, --pf PF=PHYSICAL_NETWORK for each.")
+    if len(names) == len(before) == 1:
+        return (Host(name=names[0], pfs=before[0].pfs),)
+    if set(names) != {host.name for host in before}:
+        raise Invalid(f"--host-name {names[0]}: say which PFs are whose, --pf HOST:PF=PHYSICAL_NETWORK for each.")
+    return before
+
+
+def _hosts_with(names: tuple[str, ...], texts: tuple[str, ...]) -> tuple[Host, ...]:
+    pfs: dict[str, dict[str, str]] = {name: {} for name in names}
+    for text in texts:
+        left, network = _pair("--pf", text, "[HOST:]PF=PHYSICAL_NETWORK")
+        # A link's name has no colon.
+        host, _, pf = left.rpartition(":")
+        if not host and len(names) > 1:
+            raise Invalid(f"--pf {text}: say whose of {', '.join(names)} it is: --pf HOST:PF=PHYSICAL_NETWORK")
+        if host and host not in pfs:
+            raise Invalid(f"--pf {text}: there is no host {host} (--host-name: {', '.join(names)})")
+        if any(pf in own for own in pfs.values()):
+            raise Invalid(f"--pf {text}: PF {pf} is given twice.")
+        pfs[host or names[0]][pf] = network
+    return tuple(Host(name=name, pfs=own) for name, own in pfs.items())
+
+
+def _bridges(texts: tuple[str, ...]) -> dict[str, str]:
+    bridges: dict[str, str] = {}
+    for text in texts:
+        network, bridge = _pair("--bridge", text, "PHYSICAL_NETWORK=BRIDGE")
+        if bridges.setdefault(network, bridge) != bridge:
+            raise Invalid(f"--bridge {text}: physical network '{network}' has bridge {bridges[network]} already.")
+    return bridges
+
+
+def _pair(option: str, text: str, form: str) -> tuple[str, str]:
+    left, _, right = text.partition("=")
+    if not left.rpartition(":")[2] or not right:
+        raise Invalid(f"{option} {text}: expected {form}")
+    return left, right
 
 
 def _bound(config: Config, bind: str) -> Config:

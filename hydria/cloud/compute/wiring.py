@@ -20,7 +20,9 @@ FIRST_NIC = "eth0"
 class Fabric(Protocol):
     """Where ordinary ports end."""
 
-    def plug(self, *, port_id: str, mac: str, physical_network: str, pid: int, name: str, mtu: int) -> None: ...
+    def plug(
+        self, *, port_id: str, mac: str, physical_network: str, pid: int, name: str, mtu: int, vlan: int
+    ) -> None: ...
 
     def unplug(self, *, port_id: str) -> None: ...
 
@@ -38,6 +40,10 @@ class Nic:
     vlan: int = 0
     vf: VfId | None = None
     spoofchk: bool = True
+    trust: bool = False
+    min_tx_rate: int = 0
+    max_tx_rate: int = 0
+    """Mbit/s; 0: none."""
     addresses: tuple[str, ...] = ()
     """Given to the first NIC of a server only, with their prefix lengths."""
 
@@ -55,14 +61,24 @@ class Wiring:
 
     def _plug(self, nic: Nic, pid: int) -> str:
         if nic.vf is not None:
-            settings = VfSettings(mac=nic.mac, vlan=nic.vlan, spoofchk=nic.spoofchk, mtu=nic.mtu)
-            self._nics.hand_over(nic.vf, settings, pid=pid)
+            self._nics.hand_over(nic.vf, _settings(nic), pid=pid, holder=f"port {nic.port_id}")
             return nic.vf.kernel_name
         name = FIRST_NIC if nic.addresses else free_name(pid)
         self._fabric.plug(
-            port_id=nic.port_id, mac=nic.mac, physical_network=nic.physical_network, pid=pid, name=name, mtu=nic.mtu
+            port_id=nic.port_id,
+            mac=nic.mac,
+            physical_network=nic.physical_network,
+            pid=pid,
+            name=name,
+            mtu=nic.mtu,
+            vlan=nic.vlan,
         )
         return name
+
+    def set_anew(self, nic: Nic, *, pid: int) -> None:
+        """A NIC that the guest has, after its port's settings changed. Of an ordinary port nothing is set there."""
+        if nic.vf is not None:
+            self._nics.hand_over(nic.vf, _settings(nic), pid=pid, holder=f"port {nic.port_id}")
 
     def unplug(self, port_id: str, vf: VfId | None) -> None:
         """Wherever the guest has put it, and also after the guest's end. May run twice."""
@@ -80,6 +96,18 @@ class Wiring:
         for port_id in set(self._fabric.ports()) - set(port_ids):
             logger.warning("port without a server unplugged", port_id=port_id)
             self._fabric.unplug(port_id=port_id)
+
+
+def _settings(nic: Nic) -> VfSettings:
+    return VfSettings(
+        mac=nic.mac,
+        vlan=nic.vlan,
+        spoofchk=nic.spoofchk,
+        trust=nic.trust,
+        min_tx_rate=nic.min_tx_rate,
+        max_tx_rate=nic.max_tx_rate,
+        mtu=nic.mtu,
+    )
 
 
 def free_name(pid: int) -> str:

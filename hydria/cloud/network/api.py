@@ -15,7 +15,7 @@ from hydria.cloud.network.discovery_api import handlers as discovery_handlers
 from hydria.cloud.network.errors import HTTPBadRequest, NetworkNotFound, TagNotFound
 from hydria.cloud.network.networks import Networks
 from hydria.cloud.network.ports import Ports
-from hydria.cloud.network.qos import QosPolicies
+from hydria.cloud.network.qos import RULE_KINDS, QosPolicies, RuleKind
 from hydria.cloud.network.security_groups import SecurityGroupRules, SecurityGroups
 from hydria.cloud.network.service import Network
 from hydria.cloud.network.subnets import Subnets
@@ -55,7 +55,7 @@ def _crud(path: str, of: Of, kind: type[Collection[Any]]) -> list[HTTPRouteHandl
     @put(f"{path}/{{id_:str}}", name=f"network:update_{name}", sync_to_thread=True)
     def update(context: Caller, network: NetworkService, id_: PathText, body: RawBody) -> dict[str, Any]:
         collection = of(network)
-        return {name: collection.shown(context, collection.update(context, id_, document(body, name)))}
+        return {name: collection.shown(context, network.update(context, collection, id_, document(body, name)))}
 
     @delete(f"{path}/{{id_:str}}", name=f"network:delete_{name}", sync_to_thread=True)
     def remove(context: Caller, network: NetworkService, id_: PathText) -> None:
@@ -108,35 +108,42 @@ def _tags(path: str, of: Of, plural: str) -> list[HTTPRouteHandler]:
     return [list_, replace, clear, check, add, remove]
 
 
-RULES = "/v2.0/qos/policies/{policy_id:str}/bandwidth_limit_rules"
-RULE = "bandwidth_limit_rule"
+def _rules(kind: RuleKind) -> list[HTTPRouteHandler]:
+    path, name = f"/v2.0/qos/policies/{{policy_id:str}}/{kind.name}_rules", f"{kind.name}_rule"
+
+    @get(path, name=f"network:get_{name}s", sync_to_thread=True)
+    def list_(context: Caller, network: NetworkService, policy_id: PathText) -> dict[str, Any]:
+        return {f"{name}s": network.qos_policies.rules(context, kind, policy_id)}
+
+    @post(path, name=f"network:create_{name}", sync_to_thread=True)
+    def create(context: Caller, network: NetworkService, policy_id: PathText, body: RawBody) -> dict[str, Any]:
+        rule = network.qos_policies.create_rule(context, kind, policy_id, document(body, name))
+        network.policy_changed(policy_id)
+        return {name: rule}
+
+    @get(path + "/{rule_id:str}", name=f"network:get_{name}", sync_to_thread=True)
+    def show(context: Caller, network: NetworkService, policy_id: PathText, rule_id: PathText) -> dict[str, Any]:
+        return {name: network.qos_policies.rule(context, kind, policy_id, rule_id)}
+
+    @put(path + "/{rule_id:str}", name=f"network:update_{name}", sync_to_thread=True)
+    def update(
+        context: Caller, network: NetworkService, policy_id: PathText, rule_id: PathText, body: RawBody
+    ) -> dict[str, Any]:
+        rule = network.qos_policies.update_rule(context, kind, policy_id, rule_id, document(body, name))
+        network.policy_changed(policy_id)
+        return {name: rule}
+
+    @delete(path + "/{rule_id:str}", name=f"network:delete_{name}", sync_to_thread=True)
+    def remove(context: Caller, network: NetworkService, policy_id: PathText, rule_id: PathText) -> None:
+        network.qos_policies.delete_rule(context, kind, policy_id, rule_id)
+        network.policy_changed(policy_id)
+
+    return [list_, create, show, update, remove]
 
 
-@get(RULES, sync_to_thread=True)
-def list_rules(context: Caller, network: NetworkService, policy_id: PathText) -> dict[str, Any]:
-    return {f"{RULE}s": network.qos_policies.get(context, policy_id).rules}
-
-
-@post(RULES, sync_to_thread=True)
-def create_rule(context: Caller, network: NetworkService, policy_id: PathText, body: RawBody) -> dict[str, Any]:
-    return {RULE: network.qos_policies.create_rule(context, policy_id, document(body, RULE))}
-
-
-@get(RULES + "/{rule_id:str}", sync_to_thread=True)
-def show_rule(context: Caller, network: NetworkService, policy_id: PathText, rule_id: PathText) -> dict[str, Any]:
-    return {RULE: network.qos_policies.rule(context, policy_id, rule_id)}
-
-
-@put(RULES + "/{rule_id:str}", sync_to_thread=True)
-def update_rule(
-    context: Caller, network: NetworkService, policy_id: PathText, rule_id: PathText, body: RawBody
-) -> dict[str, Any]:
-    return {RULE: network.qos_policies.update_rule(context, policy_id, rule_id, document(body, RULE))}
-
-
-@delete(RULES + "/{rule_id:str}", sync_to_thread=True)
-def delete_rule(context: Caller, network: NetworkService, policy_id: PathText, rule_id: PathText) -> None:
-    network.qos_policies.delete_rule(context, policy_id, rule_id)
+@get("/v2.0/qos/rule-types", sync_to_thread=False)
+def list_rule_types() -> dict[str, Any]:
+    return {"rule_types": [{"type": kind.name} for kind in RULE_KINDS]}
 
 
 AVAILABILITIES = "/v2.0/network-ip-availabilities"
@@ -177,11 +184,8 @@ router = Router(
         *discovery_handlers,
         *(handler for path, _, kind, of in COLLECTIONS for handler in _crud(path, of, kind)),
         *(handler for _, path, kind, of in COLLECTIONS if path for handler in _tags(path, of, kind.plural)),
-        list_rules,
-        create_rule,
-        show_rule,
-        update_rule,
-        delete_rule,
+        *(handler for kind in RULE_KINDS for handler in _rules(kind)),
+        list_rule_types,
         list_availabilities,
         show_availability,
     ],

@@ -17,6 +17,7 @@ from hydria.cloud.network.errors import (
     NetworkInUse,
     NetworkNotFound,
     NoNetworkAvailable,
+    QosPolicyNotFound,
     VlanIdInUse,
 )
 from hydria.cloud.network.resources import NetworkRow, Subnet
@@ -51,6 +52,7 @@ class Networks(Collection[NetworkRow]):
 
     def insert(self, connection: Connection, context: Context, values: Values) -> NetworkRow:  # noqa: ARG002
         network = self.new(values)
+        check_policy(connection, network.qos_policy_id)
         kind, physical_network = network.network_type, network.physical_network
         if physical_network is None:
             if "provider:network_type" in values:
@@ -101,7 +103,9 @@ class Networks(Collection[NetworkRow]):
         return set(connection.execute(query).scalars())
 
     def replace(self, connection: Connection, context: Context, current: NetworkRow, values: Values) -> NetworkRow:  # noqa: ARG002
-        return self.store(connection, changed(current, values))
+        network = changed(current, values)
+        check_policy(connection, network.qos_policy_id)
+        return self.store(connection, network)
 
     def remove(self, connection: Connection, context: Context, current: NetworkRow) -> None:  # noqa: ARG002
         ports = tables.ports.c
@@ -126,6 +130,13 @@ class Networks(Collection[NetworkRow]):
             _availability(network, [subnet for subnet in subnets if subnet.network_id == network.id], used)
             for network in networks
         ]
+
+
+def check_policy(connection: Connection, policy_id: str | None) -> None:
+    """Raises QosPolicyNotFound."""
+    table = tables.qos_policies.c
+    if policy_id is not None and connection.execute(select(table.id).where(table.id == policy_id)).first() is None:
+        raise QosPolicyNotFound(f"QoS policy {policy_id} could not be found.")
 
 
 def _availability(network: NetworkRow, subnets: list[Subnet], used: dict[str, int]) -> dict[str, Any]:

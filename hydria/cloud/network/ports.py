@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, or_, select
@@ -20,7 +20,7 @@ from hydria.cloud.network.errors import (
     PortNotFound,
     PortSecurityPortHasSecurityGroup,
 )
-from hydria.cloud.network.networks import Networks
+from hydria.cloud.network.networks import Networks, check_policy
 from hydria.cloud.network.resources import FixedIp, FixedIpRequest, NetworkRow, Port
 from hydria.cloud.network.security_groups import SecurityGroups
 from hydria.cloud.resource import changed
@@ -28,6 +28,9 @@ from hydria.cloud.web import Query
 
 MAC_PREFIX = "fa:16:3e"
 """Of every OpenStack cloud; the agent may rely on no two NICs of one machine having the same MAC."""
+
+BINDERS = frozenset({"physical_network", "pci_slot"})
+"""Keys of a bound port's `binding:profile` that who binds it writes; the others, such as `trusted`, are given."""
 
 
 class Ports(Collection[Port]):
@@ -117,6 +120,9 @@ class Ports(Collection[Port]):
 
     def replace(self, connection: Connection, context: Context, current: Port, values: Values) -> Port:
         port = changed(current, values)
+        if current.binding_host_id:
+            bound = {key: value for key, value in current.binding_profile.items() if key in BINDERS}
+            port.binding_profile = {**port.binding_profile, **bound}
         hardware = (port.mac_address, port.binding_vnic_type)
         if current.binding_host_id and hardware != (current.mac_address, current.binding_vnic_type):
             raise PortBound(
@@ -130,15 +136,34 @@ class Ports(Collection[Port]):
     def remove(self, connection: Connection, context: Context, current: Port) -> None:  # noqa: ARG002
         self.rows.delete(connection, current.id)
 
-    def bind(self, port_id: str, *, host: str, device_id: str, device_owner: str, profile: Mapping[str, Any]) -> Port:
+    def bind(
+        self,
+        port_id: str,
+        *,
+        host: str,
+        device_id: str,
+        device_owner: str,
+        profile: Mapping[str, Any],
+        is_up: bool = True,
+    ) -> Port:
         with self.database.begin() as connection:
             port = self._get(connection, port_id)
             if port.device_id not in {"", device_id} and port.binding_host_id:
                 raise PortBound(f"Port {port_id} is bound to device {port.device_id} already, not to {device_id}.")
             port.binding_host_id, port.device_id, port.device_owner = host, device_id, device_owner
-            port.binding_profile, port.status = dict(profile), "ACTIVE"
+            port.binding_profile = {**port.binding_profile, **profile}
+            port.status = "ACTIVE" if is_up else "DOWN"
             network = self._networks.rows.get(connection, port.network_id)
             return self.store(connection, port if network is None else _bound(port, network))
+
+    def set_up(self, port_id: str, *, is_up: bool) -> None:
+        with self.database.begin() as connection:
+            port = self.rows.get(connection, port_id)
+            status: Literal["ACTIVE", "DOWN"] = "ACTIVE" if is_up else "DOWN"
+            if port is not None and port.binding_host_id and port.status != status:
+                port = self._get(connection, port_id)
+                port.status = status
+                self.store(connection, port)
 
     def unbind(self, port_id: str) -> None:
         with self.database.begin() as connection:
@@ -146,7 +171,8 @@ class Ports(Collection[Port]):
                 return
             port = self._get(connection, port_id)
             port.device_id = port.device_owner = port.binding_host_id = ""
-            port.binding_profile, port.binding_vif_type, port.binding_vif_details = {}, "unbound", {}
+            port.binding_profile = {key: value for key, value in port.binding_profile.items() if key not in BINDERS}
+            port.binding_vif_type, port.binding_vif_details = "unbound", {}
             port.status = "DOWN"
             self.store(connection, port)
 
@@ -187,6 +213,7 @@ class Ports(Collection[Port]):
             )
         for group_id in port.security_groups:
             self._security_groups.find(connection, context, group_id)
+        check_policy(connection, port.qos_policy_id)
 
     def _authorize_addresses(
         self, context: Context, network: NetworkRow, fixed_ips: Sequence[FixedIpRequest] | None

@@ -170,17 +170,31 @@ class SecurityGroup(Standard, kw_only=True):
     security_group_rules: Derived[list[SecurityGroupRule]] = []
 
 
-class BandwidthLimitRule(Struct, kw_only=True):
+Kbps = Annotated[int, Meta(ge=0, le=2147483647)]
+Direction = Literal["ingress", "egress"]
+"""As the guest sees it."""
+
+
+class BandwidthLimitRule(Struct, kw_only=True, tag_field="type", tag="bandwidth_limit"):
     id: str
     qos_policy_id: str
-    max_kbps: Given[Annotated[int, Meta(ge=0, le=2147483647)]]
-    max_burst_kbps: Given[Annotated[int, Meta(ge=0, le=2147483647)]] = 0
-    direction: Given[Literal["ingress", "egress"]] = "egress"
-    type: Derived[str] = "bandwidth_limit"
+    max_kbps: Given[Kbps]
+    max_burst_kbps: Given[Kbps] = 0
+    direction: Given[Direction] = "egress"
+
+
+class MinimumBandwidthRule(Struct, kw_only=True, tag_field="type", tag="minimum_bandwidth"):
+    id: str
+    qos_policy_id: str
+    min_kbps: Given[Kbps]
+    direction: Given[Direction] = "egress"
+
+
+QosRule = BandwidthLimitRule | MinimumBandwidthRule
 
 
 class QosPolicy(Standard, kw_only=True):
     name: Given[Name]
     shared: Given[bool] = False
     is_default: Given[bool] = False
-    rules: Derived[list[BandwidthLimitRule]] = []
+    rules: Derived[list[QosRule]] = []

@@ -5,6 +5,7 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Unique
 from hydria.cloud.database import metadata
 from hydria.cloud.network.resources import (
     BandwidthLimitRule,
+    MinimumBandwidthRule,
     NetworkRow,
     Port,
     QosPolicy,
@@ -52,6 +53,12 @@ qos_policies = table("qos_policies", QosPolicy)
 qos_bandwidth_limit_rules = table(
     "qos_bandwidth_limit_rules",
     BandwidthLimitRule,
+    UniqueConstraint("qos_policy_id", "direction"),
+    owners={"qos_policy_id": "qos_policies.id"},
+)
+qos_minimum_bandwidth_rules = table(
+    "qos_minimum_bandwidth_rules",
+    MinimumBandwidthRule,
     UniqueConstraint("qos_policy_id", "direction"),
     owners={"qos_policy_id": "qos_policies.id"},
 )

@@ -10,6 +10,7 @@ from hydria.cli.up.clouds import clouds_yaml
 from hydria.cli.up.first_start import Options, first_config, with_options
 
 ROOT = Path("/srv/hydria")
+SRIOV = Fabric(kind="sriov", name="f1", management_prefix="198.18.16.0/20")
 SOFTWARE = Fabric(kind="software", name="f1", management_prefix="198.18.16.0/20")
 
 
@@ -80,6 +81,88 @@ def test_all_urls_use_the_address_that_everything_binds_to(bind: str, host: str)
 def test_what_a_later_start_cannot_change_is_refused(options: dict[str, Any], text: str):
     with pytest.raises(Invalid, match=text):
         with_options(first(), Options(**options))
+
+
+def pfs(config: Config) -> dict[str, dict[str, str]]:
+    return {host.name: dict(host.pfs) for host in config.cloud.hosts}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({"pfs": ("p0=public", "p1=members")}, {"a": {"p0": "public", "p1": "members"}}, id="one host"),
+        pytest.param({"pfs": ("a:p0=public",)}, {"a": {"p0": "public"}}, id="one host, named"),
+        pytest.param(
+            {"host_names": ("a", "b"), "pfs": ("a:p0=public", "b:p1=public", "a:p2=members")},
+            {"a": {"p0": "public", "p2": "members"}, "b": {"p1": "public"}},
+            id="two hosts",
+        ),
+    ],
+)
+def test_real_pfs_belong_to_the_hosts_that_are_named(options: dict[str, Any], expected: dict[str, dict[str, str]]):
+    config = first(SRIOV, **{"host_names": ("a",), **options})
+    assert pfs(config) == expected
+    assert with_options(config, Options()) == config
+
+
+def test_bridges_of_physical_networks_are_remembered():
+    config = first(SRIOV, pfs=("p0=public",), bridges=("public=br0", "members=br1"))
+    assert config.fabric.bridge_mappings == {"public": "br0", "members": "br1"}
+    later = with_options(config, Options(bridges=("public=br9",)))
+    assert later.fabric.bridge_mappings == {"public": "br9"}
+    assert pfs(later) == pfs(config)
+
+
+def test_a_later_start_renames_the_only_host_and_changes_pfs():
+    config = first(SRIOV, host_names=("a",), pfs=("p0=public",))
+    assert pfs(with_options(config, Options(host_names=("z",)))) == {"z": {"p0": "public"}}
+    assert pfs(with_options(config, Options(pfs=("p7=public",)))) == {"a": {"p7": "public"}}
+    both = with_options(config, Options(host_names=("a", "b"), pfs=("a:p0=public", "b:p1=public")))
+    assert pfs(both) == {"a": {"p0": "public"}, "b": {"p1": "public"}}
+    assert with_options(both, Options(host_names=("b", "a"))) == both
+
+
+@pytest.mark.parametrize(
+    ("fabric", "options", "text"),
+    [
+        pytest.param(SRIOV, {}, "say which NICs", id="no PF"),
+        pytest.param(SRIOV, {"pfs": ("p0",)}, "--pf p0: expected", id="no network"),
+        pytest.param(SRIOV, {"pfs": ("=public",)}, "--pf =public: expected", id="no name"),
+        pytest.param(SRIOV, {"pfs": ("a:=public",)}, "--pf a:=public: expected", id="host without PF"),
+        pytest.param(SRIOV, {"pfs": ("p0=public", "p0=members")}, "PF p0 is given twice", id="PF twice"),
+        pytest.param(SRIOV, {"pfs": ("c:p0=public",)}, "there is no host c", id="unknown host"),
+        pytest.param(SRIOV, {"host_names": ("a", "b"), "pfs": ("p0=public",)}, "say whose of a, b", id="whose"),
+        pytest.param(SRIOV, {"pfs": ("p0=public",), "vfs": 3}, "hydria sriov enable", id="VFs"),
+        pytest.param(SRIOV, {"pfs": ("p0=public",), "bridges": ("br0",)}, "--bridge br0: expected", id="bridge"),
+        pytest.param(
+            SRIOV,
+            {"pfs": ("p0=public",), "bridges": ("public=x", "public=y")},
+            "has bridge x already",
+            id="two bridges",
+        ),
+        pytest.param(SOFTWARE, {"pfs": ("p0=public",)}, "only with --fabric sriov", id="PF of a software fabric"),
+        pytest.param(SOFTWARE, {"bridges": ("a=b",)}, "only with --fabric sriov", id="bridge of a software fabric"),
+    ],
+)
+def test_nics_that_cannot_be_meant_are_refused(fabric: Fabric, options: dict[str, Any], text: str):
+    with pytest.raises(Invalid, match=text):
+        first(fabric, **{"host_names": ("a",), **options})
+
+
+def test_hosts_whose_pfs_nobody_can_tell_are_refused():
+    config = first(SRIOV, host_names=("a",), pfs=("p0=public",))
+    with pytest.raises(Invalid, match="say which PFs are whose"):
+        with_options(config, Options(host_names=("a", "b")))
+
+
+def test_the_kind_of_fabric_stays():
+    with pytest.raises(Invalid, match="--fabric sriov: this state directory was made with software"):
+        with_options(first(), Options(fabric="sriov"))
+
+
+def test_metrics_have_ports_of_their_own_on_this_machine():
+    metrics = first(bind="10.0.0.7").metrics
+    assert (metrics.bind_host, metrics.cloud_port, metrics.controller_port) == ("127.0.0.1", 9879, 9880)
 
 
 def test_a_later_start_without_options_changes_nothing():

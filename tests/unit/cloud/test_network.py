@@ -210,6 +210,48 @@ def test_qos_policy(admin: httpx.Client, ids: dict[str, str]):
     assert admin.delete(f"{API}/qos/policies/{policy['id']}").status_code == 204
 
 
+def test_minimum_bandwidth(admin: httpx.Client):
+    policy = admin.post(f"{API}/qos/policies", json={"policy": {"name": "fast"}}).json()["policy"]
+    path = f"{API}/qos/policies/{policy['id']}"
+    rules = f"{path}/minimum_bandwidth_rules"
+    rule = admin.post(rules, json={"minimum_bandwidth_rule": {"min_kbps": 1000}}).json()["minimum_bandwidth_rule"]
+    assert rule == {
+        "id": rule["id"],
+        "type": "minimum_bandwidth",
+        "qos_policy_id": policy["id"],
+        "min_kbps": 1000,
+        "direction": "egress",
+    }
+    limits = f"{path}/bandwidth_limit_rules"
+    refused = admin.post(limits, json={"bandwidth_limit_rule": {"max_kbps": 999}})
+    assert fault(refused) == (409, "QoSRuleParameterConflict")
+    limit = admin.post(limits, json={"bandwidth_limit_rule": {"max_kbps": 1000}}).json()["bandwidth_limit_rule"]
+    assert fault(admin.put(f"{rules}/{rule['id']}", json={"minimum_bandwidth_rule": {"min_kbps": 1001}}))[0] == 409
+    assert fault(admin.post(rules, json={"minimum_bandwidth_rule": {"direction": "ingress"}}))[0] == 400
+    shown = admin.get(path).json()["policy"]["rules"]
+    assert {one["type"]: one for one in shown} == {"bandwidth_limit": limit, "minimum_bandwidth": rule}
+    assert admin.get(rules).json() == {"minimum_bandwidth_rules": [rule]}
+    assert fault(admin.get(f"{rules}/{limit['id']}")) == (404, "QosRuleNotFound")
+    types = admin.get(f"{API}/qos/rule-types").json()["rule_types"]
+    assert {one["type"] for one in types} == {"bandwidth_limit", "minimum_bandwidth"}
+    assert admin.delete(f"{rules}/{rule['id']}").status_code == 204
+    assert admin.delete(path).status_code == 204
+
+
+def test_a_policy_must_exist(admin: httpx.Client, ids: dict[str, str], vlan: Vlan):
+    assert fault(make_port(admin, ids["public"], qos_policy_id="none")) == (404, "QosPolicyNotFound")
+    update = admin.put(f"{API}/networks/{vlan[0]['id']}", json={"network": {"qos_policy_id": "none"}})
+    assert fault(update) == (404, "QosPolicyNotFound")
+
+
+def test_a_profile_is_for_administrators(admin: httpx.Client, demo: httpx.Client, ids: dict[str, str]):
+    profile = {"binding:profile": {"trusted": "true"}}
+    port = make_port(admin, ids["public"], **profile).json()["port"]
+    assert port["binding:profile"] == {"trusted": "true"}
+    assert fault(make_port(demo, ids["public"], **profile)) == (403, "PolicyNotAuthorized")
+    admin.delete(f"{API}/ports/{port['id']}").raise_for_status()
+
+
 def test_tags(admin: httpx.Client, vlan: Vlan):
     path = f"{API}/networks/{vlan[0]['id']}/tags"
     assert admin.put(path, json={"tags": ["b", "a", "a"]}).json() == {"tags": ["a", "b"]}

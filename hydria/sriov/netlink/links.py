@@ -1,4 +1,4 @@
-"""Links, addresses and routes of one network namespace: the one module on a host that imports pyroute2."""
+"""Links, addresses and routes of one network namespace. Knows nothing of PFs and VFs."""
 
 import contextlib
 import errno
@@ -31,6 +31,8 @@ class NetlinkFailed(Retryable):
     def __init__(self, attempt: str, code: int, text: str) -> None:
         super().__init__(f"{attempt}: {text}")
         self.errno = code
+        self.words = text
+        """The kernel's."""
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -45,6 +47,10 @@ class Link(msgspec.Struct, frozen=True):
     """Index of a veth's peer or of a macvlan's PF, in whichever namespace that is."""
     is_up: bool
     has_carrier: bool
+    device: str | None = None
+    """Address of the device that the link is of, such as 0000:01:10.0; since Linux 5.14, in every namespace."""
+    port: str | None = None
+    """What the NIC calls its port: `p0` is a wire, `pf0vf3` the representor of a VF."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -138,6 +144,7 @@ class Netlink:
         self,
         index: int,
         *,
+        name: str | None = None,
         up: bool | None = None,
         arp: bool | None = None,
         mac: str | None = None,
@@ -147,7 +154,8 @@ class Netlink:
         namespace: Path | None = None,
     ) -> None:
         """Set what is given. A link that goes to another namespace arrives there DOWN and without addresses."""
-        values: dict[str, Any] = {"address": mac, "mtu": mtu, "master": master, "ifalias": str(tag) if tag else None}
+        values: dict[str, Any] = {"ifname": name, "address": mac, "mtu": mtu, "master": master}
+        values["ifalias"] = str(tag) if tag else None
         values = {key: value for key, value in values.items() if value is not None}
         flags = [(_IFF_UP, up), (_IFF_NOARP, None if arp is None else not arp)]
         if change := sum(bit for bit, wanted in flags if wanted is not None):
@@ -222,6 +230,8 @@ def _link(message: Any) -> Link:
         link=message.get("link"),
         is_up=bool(message["flags"] & _IFF_UP),
         has_carrier=bool(message["flags"] & _IFF_LOWER_UP),
+        device=message.get("parent_dev_name"),
+        port=message.get("phys_port_name"),
     )
 
 

@@ -1,0 +1,111 @@
+"""From a Debian kernel package: a vmlinux that QEMU starts directly, its modules, and a tiny initramfs."""
+
+import lzma
+import shutil
+import struct
+from pathlib import Path
+
+from hydria.base import process
+from hydria.base.errors import HydriaError
+from lab import layer
+
+ROOT_MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "overlay", "erofs")
+"""What it takes to reach the guest's root; all others are loaded from there."""
+
+XZ_MAGIC = b"\xfd7zXZ\0"
+ELF_MAGIC = b"\x7fELF"
+
+# One overlay: the erofs layers below, memory above. So the guest may write anywhere, and nothing of it stays.
+INIT = """#!/bin/busybox sh
+B=/bin/busybox
+$B mount -t proc proc /proc; $B mount -t sysfs sys /sys; $B mount -t devtmpfs dev /dev
+while read module; do $B insmod /lib/$module; done < /modules
+for word in $($B cat /proc/cmdline); do case $word in lab.layers=*) layers=${word#*=};; esac; done
+lower=
+for device in $(echo $layers | $B tr , " "); do
+    tries=0; while [ ! -b /dev/$device ] && [ $tries -lt 250 ]; do $B usleep 20000; tries=$((tries + 1)); done
+    $B mkdir -p /layer/$device; $B mount -t erofs -o ro /dev/$device /layer/$device
+    lower=$lower${lower:+:}/layer/$device
+done
+$B mount -t tmpfs -o size=75% tmpfs /memory; $B mkdir /memory/upper /memory/work
+$B mount -t overlay -o lowerdir=$lower,upperdir=/memory/upper,workdir=/memory/work overlay /root
+$B mkdir -p /root/proc /root/sys /root/dev /root/run /root/tmp /root/lab
+$B mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=none lab /root/lab
+$B mount -t tmpfs tmpfs /root/run; $B mount -t tmpfs tmpfs /root/tmp
+$B mount -o move /proc /root/proc; $B mount -o move /sys /root/sys; $B mount -o move /dev /root/dev
+exec $B switch_root /root /bin/sh /opt/hydria/src/lab/guest_init
+"""
+
+
+class NotBootable(HydriaError):
+    """The kernel package is not built as Debian's 6.1 is."""
+
+
+def build(package: Path, busybox: Path) -> Path:
+    """A directory with `vmlinux`, `initramfs` and `modules.erofs`."""
+    made_from = f"{package.parent.name} {ROOT_MODULES} {INIT}"
+    return layer.cached("kernel", made_from, lambda directory: _make(directory, package, busybox))
+
+
+def _make(directory: Path, package: Path, busybox: Path) -> None:
+    tree = directory / "tree"
+    process.run(["dpkg-deb", "--extract", str(package), str(tree)], timeout=120)
+    (release,) = (path.name for path in (tree / "lib" / "modules").iterdir())
+    process.run(["depmod", "--basedir", str(tree), release], timeout=120)
+    (directory / "vmlinux").write_bytes(vmlinux((tree / "boot" / f"vmlinuz-{release}").read_bytes()))
+    _make_initramfs(directory, tree, release, busybox)
+    # Debian has merged /lib into /usr/lib.
+    modules = directory / "modules" / "usr" / "lib" / "modules"
+    modules.parent.mkdir(parents=True)
+    (tree / "lib" / "modules").rename(modules)
+    layer.pack(directory / "modules", directory / "modules.erofs")
+    for done in (tree, directory / "modules"):
+        shutil.rmtree(done)
+
+
+def vmlinux(bzimage: bytes) -> bytes:
+    """The kernel as ELF, which QEMU enters through PVH: under TCG the kernel's own unpacking takes four seconds.
+
+    Offsets: Linux, Documentation/x86/boot.rst, setup_sects, payload_offset and payload_length.
+    """
+    setup_sectors = bzimage[0x1F1] or 4
+    offset, length = struct.unpack_from("<II", bzimage, 0x248)
+    start = (setup_sectors + 1) * 512 + offset
+    payload = bzimage[start : start + length]
+    if not payload.startswith(XZ_MAGIC):
+        raise NotBootable(f"The kernel is not compressed by XZ; its payload begins with {payload[:6]!r}.")
+    # After the stream there are four bytes with its size, which LZMADecompressor leaves alone.
+    elf = lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(payload)
+    if not elf.startswith(ELF_MAGIC):
+        raise NotBootable(f"What the kernel image holds is no ELF file; it begins with {elf[:4]!r}.")
+    return elf
+
+
+def _make_initramfs(directory: Path, tree: Path, release: str, busybox: Path) -> None:
+    top = directory / "initramfs-tree"
+    for name in ("bin", "proc", "sys", "dev", "lib", "layer", "memory", "root"):
+        (top / name).mkdir(parents=True)
+    shutil.copy(busybox, top / "bin" / "busybox")
+    modules = _in_order(tree, release)
+    for module in modules:
+        shutil.copy(module, top / "lib")
+    (top / "modules").write_text("".join(f"{module.name}\n" for module in modules))
+    (top / "init").write_text(INIT)
+    (top / "init").chmod(0o755)
+    names = "\n".join([".", *(str(path.relative_to(top)) for path in sorted(top.rglob("*")))])
+    # Not compressed: there is nobody to wait for a disk here, and unpacking costs time.
+    archive = ["cpio", "--quiet", "--create", "--format=newc", f"--directory={top}", f"--file={directory}/initramfs"]
+    process.run(archive, stdin=names)
+    shutil.rmtree(top)
+
+
+def _in_order(tree: Path, release: str) -> list[Path]:
+    """Each after those it needs."""
+    found: dict[Path, None] = {}
+    for module in ROOT_MODULES:
+        argv = ["modprobe", f"--dirname={tree}", f"--set-version={release}", "--show-depends", module]
+        for line in process.run(argv).stdout.splitlines():
+            kind, _, path = line.strip().partition(" ")
+            if kind == "insmod":
+                found[Path(path)] = None
+    return list(found)
