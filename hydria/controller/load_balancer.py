@@ -13,7 +13,7 @@ from hydria.controller.outside import Outside
 from hydria.controller.result import Again, Done, Failed, Gone, Result
 from hydria.controller.vip import ensure_vip_port
 from hydria.model.graph import Graph, without_deleted
-from hydria.model.spec import Heartbeats, Observed, Spec
+from hydria.model.spec import VIP_INTERFACE, Heartbeats, Observed, Spec
 from hydria.store.database import Database
 from hydria.store.graph import load_graph
 from hydria.store.outcome import Outcome
@@ -78,8 +78,11 @@ class LoadBalancers:
         while True:
             observed = self._outside.client.put_spec(running.address, spec)
             if not _interface_faults(observed) or time.monotonic() > deadline:
-                return observed
+                break
             self._outside.pause(_NIC_POLL)
+        if any(nic.name == VIP_INTERFACE and nic.carrier for nic in observed.interfaces):
+            self._outside.vitals.saw_link(running.row.id)
+        return observed
 
     def _teardown(self, graph: Graph) -> Gone:
         """The server first, so that nothing listens any more, then what it used, the VIP last."""

@@ -84,10 +84,17 @@ def test_a_link_that_is_lost_for_a_moment_is_no_reason(world: World, served: Loa
 
 def test_a_link_that_was_never_seen_has_more_time(world: World, served: LoadBalancer) -> None:
     """Else a successor on a PF without a link would be replaced by the next one at once, and so on for ever."""
+    world.kill_and_restart()
     mouth = Mouth(world, served.id)
     speak(world, mouth, 29, carrier=False)
     assert amphora(world, served).replace_for is None
     speak(world, mouth, 2, carrier=False)
+    assert amphora(world, served).replace_for is Replacement.LINK
+
+
+def test_a_link_that_was_lost_before_the_first_heartbeat(world: World, served: LoadBalancer) -> None:
+    """The agent has told of it in its answer to the spec."""
+    speak(world, Mouth(world, served.id), 4, carrier=False)
     assert amphora(world, served).replace_for is Replacement.LINK
 
 
