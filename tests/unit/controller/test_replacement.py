@@ -209,6 +209,24 @@ def test_a_dead_one_goes_first_because_its_vf_may_be_the_last(world: World, serv
     assert left(world) == before
 
 
+def test_one_that_was_lost_comes_back_by_itself_when_there_is_a_host_again(world: World, served: LoadBalancer) -> None:
+    """As after a restart of the only machine, whose PFs appear a little later than its services."""
+    before = left(world)
+    world.cloud.kill_server(amphora(world, served).compute_id or "")
+    hosts = {host.name: host.vfs for host in world.cloud.hosts.values()}
+    for host in world.cloud.hosts.values():
+        host.vfs = {}
+    world.loop.resync(0)
+    world.run()
+    assert world.status(served.id) == "ERROR"
+    for name, vfs in hosts.items():
+        world.cloud.hosts[name].vfs = vfs
+    world.now += 80
+    world.run()
+    assert world.status(served.id) == "ACTIVE"
+    assert left(world) == before
+
+
 def test_one_that_dies_while_its_successor_is_awaited(world: World, served: LoadBalancer) -> None:
     world.cloud.cut_link("host2", "public")
     old = amphora(world, served)
