@@ -63,7 +63,8 @@ class Records:
         file = self._file(address)
         try:
             return msgspec.json.decode(file.read_bytes(), type=Record)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
+            # Who may not read them may look at the NICs nevertheless: `hydria sriov list` of anybody.
             return None
         except msgspec.DecodeError as error:
             # Written atomically, so nobody but a person can have spoilt it. It must not block the VF for good.
