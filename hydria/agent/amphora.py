@@ -49,8 +49,8 @@ class Amphora:
         self.traffic = Traffic(self.haproxy, state)
         self.spec: Spec | None = None
         self.faults: tuple[Fault, ...] = ()
-        self.missing: frozenset[str] = frozenset()
-        """MAC addresses of the spec's NICs that are not plugged yet."""
+        self.nics: frozenset[str] = frozenset()
+        """MAC addresses of the spec's NICs: one of them that is seen outside the namespace was just plugged."""
         self.changed = threading.Event()
         """Set by every apply, and when a link comes or goes; who reports the amphora's health clears it."""
         self.applied = threading.Event()
@@ -136,7 +136,7 @@ class Amphora:
         changeover = union(listeners, self._served)
         protected = False
         with faults.of_load_balancer():
-            self._ensure_firewall(changeover)
+            self._ensure_firewall(changeover, spec.peers)
             protected = True
         interfaces = self._admissible(spec, faults, protected=protected)
         with self.namespace.inside(Netlink) as inside:
@@ -145,16 +145,17 @@ class Amphora:
             self._ensure_haproxy(spec)
             self._served = listeners
             if changeover != listeners:
-                self._ensure_firewall(listeners)
+                self._ensure_firewall(listeners, spec.peers)
             self._state.save_spec(spec)
         self._advertise_all(interfaces, plugged)
         self.spec, self.faults = spec, tuple(faults.found)
+        self.nics = frozenset(interface.mac_address.lower() for interface in interfaces)
         self.changed.set()
         self.applied.set()
         logger.info("spec applied", generation=spec.generation, faults=len(self.faults))
 
-    def _ensure_firewall(self, listeners: tuple[ListenerSpec, ...]) -> None:
-        if firewall.is_available() and firewall.ensure_firewall(self.namespace, listeners):
+    def _ensure_firewall(self, listeners: tuple[ListenerSpec, ...], peers: tuple[str, ...]) -> None:
+        if firewall.is_available() and firewall.ensure_firewall(self.namespace, listeners, peers):
             logger.info("firewall replaced", listeners=len(listeners))
 
     def _admissible(self, spec: Spec, faults: "_Faults", *, protected: bool) -> tuple[Interface, ...]:
@@ -175,9 +176,9 @@ class Amphora:
     def _ensure_interfaces(
         self, inside: Netlink, interfaces: tuple[Interface, ...], faults: "_Faults", timeout: float
     ) -> dict[str, Link]:
-        self.missing = frozenset(links.wait_for_links(inside, interfaces, timeout))
+        missing = links.wait_for_links(inside, interfaces, timeout)
         for interface in interfaces:
-            if interface.mac_address.lower() in self.missing:
+            if interface.mac_address.lower() in missing:
                 faults.add_interface(interface, f"There is no NIC with the MAC address {interface.mac_address}")
         for interface in interfaces:
             with faults.of_interface(interface):

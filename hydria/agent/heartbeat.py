@@ -115,11 +115,14 @@ def send(datagram: bytes, heartbeats: Heartbeats) -> None:
 
 
 def watch_links(amphora: Amphora, stop: threading.Event) -> None:
-    """When a NIC that the spec waits for is plugged, apply the spec again: whoever plugs it need not tell us."""
+    """When a NIC of the spec is plugged, late or again, apply the spec: whoever plugs it need not tell us."""
+    tried: set[str] = set()
     with Netlink(RTMGRP_LINK) as events, Netlink() as outside:
         while not stop.is_set():
             events.wait(LOOK_SECONDS)
-            if any(link.mac in amphora.missing for link in outside.links()):
+            plugged = {link.mac for link in outside.links() if link.mac in amphora.nics}
+            news, tried = plugged - tried, plugged
+            if news:
                 try:
                     amphora.apply_again()
                 except (HydriaError, OSError) as error:

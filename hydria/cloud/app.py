@@ -1,4 +1,4 @@
-"""All services of the embedded cloud on one port: /identity, /compute, /networking, /image. Only wires them."""
+"""All services of the embedded cloud, on one port: identity, compute, networking, image, placement. Only wires."""
 
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from hydria.cloud.image import api as image_api
 from hydria.cloud.image.service import Images
 from hydria.cloud.network import api as network_api
 from hydria.cloud.network.service import Network
+from hydria.cloud.resource_providers import api as resource_providers_api
 from hydria.cloud.seed import seed
 from hydria.fabric.kinds import fabric_of
 
@@ -60,7 +61,13 @@ def open_services(config: Config) -> Services:
 def create_app(services: Services) -> Litestar:
     """Handlers ask for `context` (who calls) and for the services by name."""
     return Litestar(
-        route_handlers=[identity_api.router, network_api.router, image_api.router, compute_api.router],
+        route_handlers=[
+            identity_api.router,
+            network_api.router,
+            image_api.router,
+            compute_api.router,
+            resource_providers_api.router,
+        ],
         dependencies={
             # A dictionary lookup for a token seen before, so that it need not go through a thread.
             "context": Provide(identity_api.authenticated, sync_to_thread=False),

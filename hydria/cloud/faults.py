@@ -90,9 +90,17 @@ def image_body(status: int, message: str, _error: Exception) -> dict[str, Any]:
     return {"code": f"{status} {_title(status)}", "title": _title(status), "message": message}
 
 
+def placement_body(status: int, message: str, _error: Exception) -> dict[str, Any]:
+    if status == 405:
+        message = "Method Not Allowed: providers follow the hosts and their NICs here, they can only be read."
+    error = {"status": status, "title": _title(status), "detail": message, "code": "placement.undefined_code"}
+    return {"errors": [error]}
+
+
 BODIES: dict[str, Callable[[int, str, Exception], dict[str, Any]]] = {
     "identity": identity_body,
     "compute": compute_body,
     "networking": network_body,
     "image": image_body,
+    "placement": placement_body,
 }

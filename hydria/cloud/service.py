@@ -8,6 +8,7 @@ from litestar.concurrency import set_asyncio_executor
 
 from hydria.base import log
 from hydria.base.config import Config
+from hydria.cloud import metrics
 from hydria.cloud.app import Services, create_app, open_services
 
 logger = log.Logger(__name__)
@@ -31,7 +32,8 @@ def run(config: Config) -> None:
     executor = ThreadPoolExecutor(THREADS, thread_name_prefix="cloud")
     set_asyncio_executor(executor)
     try:
-        make_server(services).run()
+        with metrics.serving(config.metrics, services.compute.hosts):
+            make_server(services).run()
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
         services.close()

@@ -16,6 +16,8 @@ PORT = 9443
 """TCP port of the agent on the management network."""
 NAMESPACE = "amphora-haproxy"
 VIP_INTERFACE = "eth1"
+PEERS_PORT = 1025
+"""TCP port on which the HAProxys of two amphorae tell each other their stick tables."""
 
 
 class Route(Struct, kw_only=True, frozen=True):
@@ -107,6 +109,8 @@ class Spec(Struct, kw_only=True, frozen=True):
     listeners: tuple[ListenerSpec, ...] = ()
     """Only enabled ones: a disabled listener is neither bound nor open in the firewall (H-22)."""
     pools: tuple[PoolSpec, ...] = ()
+    peers: tuple[str, ...] = ()
+    """Addresses of the load balancer's other amphora in the VIP's network: only they may speak VRRP to this one."""
     heartbeats: Heartbeats = Heartbeats()
 
 

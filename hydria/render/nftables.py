@@ -13,12 +13,14 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from hydria.model.spec import VIP_INTERFACE, ListenerSpec
+from hydria.model.spec import PEERS_PORT, VIP_INTERFACE, ListenerSpec
 
 TABLE = "hydria"
 CHAIN = "input"
 ECHO_PER_SECOND = 20
 ECHO_BURST = 50
+_VRRP = 112
+"""IP protocol number (RFC 9568)."""
 
 Json: TypeAlias = dict[str, Any]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -31,18 +33,18 @@ _ICMPV6 = (*_ERRORS, "packet-too-big", "nd-neighbor-solicit", "nd-neighbor-adver
 Router advertisements are not heard: routes are the spec's."""
 
 
-def render(listeners: Iterable[ListenerSpec]) -> str:
-    """The transaction that makes the table hold exactly these listeners' rules, whatever it held."""
-    body = list(_body(tuple(listeners)))
+def render(listeners: Iterable[ListenerSpec], peers: Iterable[str] = ()) -> str:
+    """The transaction that makes the table hold exactly these listeners' and peers' rules, whatever it held."""
+    body = list(_body(tuple(listeners), tuple(peers)))
     table = {"table": {"family": "inet", "name": TABLE}}
     # Declared before it is deleted: deleting what is not there would fail.
     commands = [{"add": table}, {"delete": table}, {"add": table}, *({"add": item} for item in (*body, _mark(body)))]
     return msgspec.json.encode({"nftables": commands}).decode()
 
 
-def mark_of(listeners: Iterable[ListenerSpec]) -> str:
-    """Name of an empty chain that stands in the table loaded for these listeners, and in no other."""
-    name: str = _mark(list(_body(tuple(listeners))))["chain"]["name"]
+def mark_of(listeners: Iterable[ListenerSpec], peers: Iterable[str] = ()) -> str:
+    """Name of an empty chain that stands in the table loaded for these listeners and peers, and in no other."""
+    name: str = _mark(list(_body(tuple(listeners), tuple(peers))))["chain"]["name"]
     return name
 
 
@@ -50,13 +52,13 @@ def _mark(body: Sequence[Json]) -> Json:
     return {"chain": _in_table(name="spec_" + hashlib.sha256(msgspec.json.encode(body)).hexdigest()[:16])}
 
 
-def _body(listeners: tuple[ListenerSpec, ...]) -> Iterator[Json]:
+def _body(listeners: tuple[ListenerSpec, ...], peers: tuple[str, ...]) -> Iterator[Json]:
     for version in (4, 6):
         yield _set(f"anyone{version}", ["inet_proto", "inet_service"], sorted(_open_to_all(listeners, version)))
         allowed = sorted(_allowed(listeners, version), key=str)
         yield _set(f"allowed{version}", [_ADDRESS[version], "inet_proto", "inet_service"], allowed, interval=True)
     yield {"chain": _in_table(name=CHAIN, type="filter", hook="input", prio=0, policy="drop")}
-    for expressions in _rules():
+    for expressions in (*_rules(), *_peers(peers), [{"counter": None}, {"drop": None}]):
         yield {"rule": _in_table(chain=CHAIN, expr=expressions)}
 
 
@@ -122,7 +124,18 @@ def _rules() -> Iterator[list[Json]]:
         source = _payload(_FAMILY[version], "saddr")
         yield [*here, _match({"concat": service}, f"@anyone{version}"), counter, accept]
         yield [*here, _match({"concat": [source, *service]}, f"@allowed{version}"), counter, accept]
-    yield [counter, drop]
+
+
+def _peers(peers: Iterable[str]) -> Iterator[list[Json]]:
+    """VRRP and HAProxy's peers protocol, from nobody else (H-13).
+
+    `meta l4proto` and not `ip protocol`, which nft refuses beside an IPv6 source (H-1).
+    """
+    accept, counter = {"accept": None}, {"counter": None}
+    for peer in sorted(map(ipaddress.ip_address, peers), key=lambda address: (address.version, address)):
+        here = [_match(_meta("iifname"), VIP_INTERFACE), _match(_payload(_FAMILY[peer.version], "saddr"), str(peer))]
+        yield [*here, _match(_meta("l4proto"), _VRRP), counter, accept]
+        yield [*here, _match(_payload("tcp", "dport"), PEERS_PORT), counter, accept]
 
 
 def _match(left: Json, right: Any, *, op: str = "==") -> Json:

@@ -112,6 +112,11 @@ class Pf(Struct, frozen=True, kw_only=True):
         return sorted(here, key=lambda vf: vf.id)
 
 
+def node_of(pfs: Sequence[Pf], vf: VfId) -> int | None:
+    """NUMA node of a VF; None where its PF does not say or is gone."""
+    return next((pf.numa_node for pf in pfs if pf.name == vf.pf), None)
+
+
 def strays(pfs: Sequence[Pf], claimed: Collection[VfId]) -> Iterator[VfId]:
     """VFs that are away although nobody claims them: a crash left them, somebody has to take them back."""
     lost = (vf for pf in pfs for vf in pf.vfs if not vf.at_home and not vf.foreign)

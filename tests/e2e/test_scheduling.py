@@ -86,6 +86,26 @@ def test_no_free_vf_until_another_load_balancer_goes(scarce: Scene) -> None:
     assert not any(scarce.vfs_in_use().values())
 
 
+def test_what_cannot_fit_is_told_within_a_second_and_healed_once_it_can(scarce: Scene) -> None:
+    with scarce.balancer("has-it", flavor_id=scarce.flavor_id):
+        servers = scarce.servers()
+        began = time.monotonic()
+        body = graph("waits", scarce.subnet("public-subnet"), [], flavor_id=scarce.flavor_id)
+        waits = scarce.demo.create("loadbalancers", **body)["id"]
+        balancer = scarce.demo.await_settled(waits)
+        took = time.monotonic() - began
+        assert balancer["provisioning_status"] == "ERROR"
+        assert "0 of 1 VFs free on physical network public" in scarce.demo.reasons(waits)[0]
+        assert took < 1.0
+        assert scarce.servers() == servers
+    try:
+        scarce.demo.update("loadbalancers", waits, description="there is room now")
+        scarce.demo.await_active(waits)
+    finally:
+        scarce.remove(waits)
+    assert not any(scarce.vfs_in_use().values())
+
+
 def test_a_member_for_which_there_is_no_vf(scarce: Scene) -> None:
     subnet = scarce.subnet("members-subnet")
     holder = scarce.balancer("holder", [member("192.0.2.10", subnet, sriov=True)], flavor_id=scarce.flavor_id)

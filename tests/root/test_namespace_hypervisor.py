@@ -25,6 +25,8 @@ from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
 from hydria.cloud.database import Database
 from hydria.cloud.hypervisor import guest
+from hydria.cloud.hypervisor.guest import Machine
+from hydria.cloud.hypervisor.namespace import Namespace
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network
 from hydria.fabric.software import SoftwareFabric
@@ -357,7 +359,41 @@ def test_boot_is_fast(place: Place) -> None:
     assert sorted(figures)[2] < 0.5
 
 
+def test_link_of_a_pf_shows_on_its_ports_within_a_second(place: Place) -> None:
+    port = place.port("public")
+    place.boot(port)
+    for state, status_ in (("down", "DOWN"), ("up", "ACTIVE")):
+        ip(f"-n {place.fabric.name} link set wpf-public {state}")
+        until(lambda wanted=status_: place.network.port(port.id).status == wanted, 1.0)  # type: ignore[misc]
+    (host,) = place.compute.hosts.capacity()
+    assert [(one.pf.name, one.count("claimed"), one.usable) for one in host.pfs] == [
+        ("pf-members", 0, 3),
+        ("pf-public", 1, 2),
+    ]
+
+
 def test_hostname_of_this_machine_is_untouched(place: Place) -> None:
     before = socket.gethostname()
     place.boot()
     assert socket.gethostname() == before
+
+
+def test_guest_is_kept_on_the_cpus_of_a_node(tmp_path: Path) -> None:
+    *_, cpu = sorted(os.sched_getaffinity(0))
+    for node, cpus in ((0, "0"), (1, str(cpu)), (2, "")):
+        (tmp_path / f"sys/node{node}").mkdir(parents=True)
+        (tmp_path / f"sys/node{node}/cpulist").write_text(f"{cpus}\n")
+    hypervisor = Namespace(tmp_path / "servers", ("/bin/sh", "-c", "exec sleep 1002"), tmp_path / "sys")
+    assert hypervisor.nodes() == {0: {0}, 1: {cpu}}
+    hypervisor.prepare("s1", b"")
+    with hypervisor.booting(Machine("s1", "amphora", 1, 64)) as child:
+        hypervisor.pin(child, 1)
+        hypervisor.pin(child, 7)
+    try:
+        until(lambda: children(child.pid))
+        (program,) = children(child.pid)
+        assert [os.sched_getaffinity(pid) for pid in (child.pid, program)] == [{cpu}, {cpu}]
+        assert os.sched_getaffinity(0) != {cpu} or os.cpu_count() == 1
+    finally:
+        hypervisor.kill(child)
+        hypervisor.remove("s1")

@@ -8,10 +8,8 @@ from hydria.base.errors import Invalid, NotFound
 from hydria.cloud.compute import form, server_groups, views
 from hydria.cloud.compute.aggregates import CreateAggregate, HostAction, SetMetadata, UpdateAggregate
 from hydria.cloud.compute.handler import Body, Caller, Id, Minor, Service
-from hydria.cloud.compute.hosts import capacities
 from hydria.cloud.compute.server_groups import CreateServerGroup
 from hydria.cloud.compute.service import Compute
-from hydria.cloud.context import CLOUD
 from hydria.cloud.web import AnyRequest
 
 
@@ -60,20 +58,10 @@ def aggregate_action(context: Caller, compute: Service, version: Minor, aggregat
 
 
 def _hypervisors(compute: Compute, names: list[str], version: int) -> list[dict[str, Any]]:
-    inventory = compute.hosts.inventory()
-    with compute.database.read() as connection:
-        claimed = compute.hosts.claimed(connection)
-    running = [server.host for server in compute.servers.all(CLOUD, {"all_tenants": "1"})]
     return [
-        views.hypervisor_detail(
-            name,
-            compute.hosts,
-            version,
-            kind=compute.hypervisor.kind,
-            vfs=capacities(inventory[name], claimed),
-            running=running.count(name),
-        )
-        for name in names
+        views.hypervisor_detail(capacity, compute.hosts, version, kind=compute.hypervisor.kind)
+        for capacity in compute.hosts.capacity()
+        if capacity.name in names
     ]
 
 

@@ -7,12 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import Connection
 
 from hydria.base import config
-from hydria.base.errors import NotFound
-from hydria.cloud.compute import scheduler
+from hydria.base.errors import NotFound, Retryable
+from hydria.cloud.compute import capacity, scheduler
 from hydria.cloud.compute.aggregates import ZONE
 from hydria.cloud.compute.resources import (
     DEFAULT_ZONE,
     DisabledService,
+    Interface,
+    Server,
     aggregates,
     disabled_services,
     interfaces,
@@ -21,7 +23,8 @@ from hydria.cloud.compute.resources import (
 from hydria.cloud.compute.scheduler import Capacity
 from hydria.cloud.database import Database
 from hydria.cloud.resource import now
-from hydria.sriov.inventory import Pf, VfId
+from hydria.sriov import claims
+from hydria.sriov.inventory import Pf, VfCounters, VfId
 from hydria.sriov.nics import Nics
 
 Inventory = Mapping[str, Sequence[Pf]]
@@ -34,6 +37,10 @@ class Hosts:
         self._nics = nics
         self._hosts = {host.name: frozenset(host.pfs) for host in hosts}
         """Empty: one host, named as this machine is, has every PF."""
+        self.physical_networks = {pf: network for host in hosts for pf, network in host.pfs.items()}
+        """As configured, of PFs that need not be there."""
+        self._seen: Sequence[Pf] | None = None
+        """What the NICs said last of their PFs; their VFs may have changed since."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -41,10 +48,36 @@ class Hosts:
 
     def inventory(self) -> Inventory:
         """Asks the NICs: not to be called inside a transaction. Raises Retryable."""
-        pfs = self._nics.scan()
+        return self._by_host(self._nics.scan())
+
+    def _by_host(self, pfs: Sequence[Pf]) -> Inventory:
         if not self._hosts:
             return dict.fromkeys(self.names, pfs)
         return {name: [pf for pf in pfs if pf.name in own] for name, own in self._hosts.items()}
+
+    def saw(self, pfs: Sequence[Pf]) -> None:
+        self._seen = pfs
+
+    def has_link(self, pf: str) -> bool:
+        """As last seen; before the first look everything counts as well."""
+        return self._seen is None or any(one.name == pf and one.link_up for one in self._seen)
+
+    def counters(self) -> Mapping[VfId, VfCounters]:
+        """Asks the NICs, as `inventory` does."""
+        return self._nics.counters()
+
+    def capacity(self) -> tuple[capacity.HostCapacity, ...]:
+        """What there is and who has it, now; of NICs that cannot be read just now, as they were seen last."""
+        try:
+            inventory = self.inventory()
+        except Retryable:
+            if self._seen is None:
+                raise
+            inventory = self._by_host(self._seen)
+        with self._database.read() as connection:
+            return capacity.snapshot(
+                inventory, interfaces.select(connection), servers.select(connection), self.physical_networks
+            )
 
     def require(self, name: str) -> str:
         if name not in self.names:
@@ -79,7 +112,11 @@ class Hosts:
         )
 
     def snapshot(
-        self, connection: Connection, inventory: Inventory, group_id: str | None = None
+        self,
+        connection: Connection,
+        inventory: Inventory,
+        group_id: str | None = None,
+        physical_networks: Collection[str] = (),
     ) -> tuple[scheduler.Host, ...]:
         """What a scheduling decision rests on, as of this transaction."""
         disabled = {service.id for service in disabled_services.select(connection)}
@@ -101,6 +138,7 @@ class Hosts:
                 vfs=capacities(inventory[name], claimed),
                 servers=counts[name],
                 group_members=members[name],
+                is_near=_is_near(inventory[name], claimed, physical_networks),
             )
             for name in sorted(self.names)
         )
@@ -108,14 +146,24 @@ class Hosts:
 
 def capacities(pfs: Sequence[Pf], claimed: Collection[VfId]) -> dict[str, Capacity]:
     """Physical network → VFs. Those of a PF without link count as taken."""
-    networks = sorted({pf.physical_network for pf in pfs})
+    by_network: dict[str, list[capacity.PfCapacity]] = {}
+    for pf in sorted(pfs, key=lambda pf: (pf.physical_network, pf.name)):
+        by_network.setdefault(pf.physical_network, []).append(capacity.of_pf(pf, claimed))
     return {
         network: Capacity(
-            free=sum(len(pf.free(claimed)) for pf in pfs if pf.physical_network == network and pf.link_up),
-            total=sum(pf.numvfs for pf in pfs if pf.physical_network == network),
+            free=sum(one.usable for one in own),
+            total=sum(one.total for one in own),
+            hindrances=capacity.hindrances(own),
         )
-        for network in networks
+        for network, own in by_network.items()
     }
+
+
+def _is_near(pfs: Sequence[Pf], claimed: Collection[VfId], physical_networks: Collection[str]) -> bool:
+    """Of a host that says nothing of nodes, or has but one, everything is near."""
+    if len({pf.numa_node for pf in pfs}) < 2:
+        return True
+    return bool(claims.fitting_nodes(pfs, claimed, physical_networks))
 
 
 def group_hosts(connection: Connection, group_id: str | None) -> list[str]:
@@ -123,3 +171,11 @@ def group_hosts(connection: Connection, group_id: str | None) -> list[str]:
     if group_id is None:
         return []
     return [server.host for server in servers.select(connection, {"group_id": [group_id]}) if server.host is not None]
+
+
+def sibling_interfaces(connection: Connection, server: Server) -> list[Interface]:
+    """NICs of the other servers of its group."""
+    if server.group_id is None:
+        return []
+    siblings = [one.id for one in servers.select(connection, {"group_id": [server.group_id]}) if one.id != server.id]
+    return interfaces.select(connection, {"server_id": siblings})

@@ -18,7 +18,8 @@ from hydria.cloud.hypervisor import guest
 from hydria.cloud.hypervisor.guest import Guest, Hypervisor, Machine
 from hydria.cloud.hypervisor.watcher import Watcher
 from hydria.cloud.resource import now
-from hydria.sriov.inventory import strays
+from hydria.sriov.claims import NoFreeVf
+from hydria.sriov.inventory import VfId, strays
 
 logger = log.Logger(__name__)
 
@@ -73,13 +74,17 @@ class Lifecycle:
 
     def build(self, server_id: str) -> None:
         with self.exclusively(server_id) as server:
-            if server is None or server.task_state != "scheduling":
-                return
-            try:
-                self._boot(self.placement.place(server))
-            except HydriaError as error:
-                self._undo(server)
-                self._fail(server_id, error.message, host=None)
+            refused: dict[str, str] = {}
+            while server is not None and server.task_state == "scheduling":
+                try:
+                    self._boot(self.placement.place(server, refused))
+                except NoFreeVf as error:
+                    refused[server.host or ""] = error.message
+                    self._unplace(server)
+                except HydriaError as error:
+                    self._undo(server)
+                    self._fail(server_id, error.message, host=None)
+                    return
 
     def delete(self, server_id: str) -> None:
         with self.exclusively(server_id) as server:
@@ -199,8 +204,7 @@ class Lifecycle:
     def _rebuild(self, server_id: str) -> None:
         with self.exclusively(server_id) as server:
             if server is not None and server.task_state == "spawning":
-                self._undo(server)
-                self.placement.store(server, host=None, task_state="scheduling")
+                self._unplace(server)
         self.build(server_id)
 
     # -- parts of steps
@@ -212,6 +216,7 @@ class Lifecycle:
             self.placement.store(server, pid=child.pid, started=child.started)
             for interface in self.placement.interfaces(server.id):
                 self._plug(server, interface)
+            self._pin(server, child)
         with self._database.begin():
             for interface in self.placement.interfaces(server.id):
                 self.placement.mark(interface, "attached")
@@ -222,9 +227,27 @@ class Lifecycle:
         logger.info("server runs", pid=child.pid, host=server.host)
 
     def _plug(self, server: Server, interface: Interface) -> None:
-        nic = self.placement.nic(interface)
-        if nic is not None and server.pid is not None:
-            self._wiring.plug(nic, pid=server.pid)
+        """A VF that cannot be had is given up for another one of the host, each tried once. Raises NoFreeVf then."""
+        failed: dict[VfId, str] = {}
+        while (child := server.guest) is not None and (nic := self.placement.nic(interface)) is not None:
+            try:
+                self._wiring.plug(nic, pid=child.pid)
+            except HydriaError as error:
+                if nic.vf is None or not guest.alive(child):
+                    raise
+                logger.warning("VF cannot be had, another one is tried", vf=nic.vf, reason=error.message)
+                failed[nic.vf] = error.message
+                if nic.addresses:
+                    # What failed may have been the addresses: then the guest has the VF.
+                    self._wiring.unplug(interface.id, nic.vf)
+            else:
+                return
+            self.placement.reclaim(server, interface, failed)
+
+    def _pin(self, server: Server, child: Guest) -> None:
+        """The guest's CPUs near its first VF. Nothing runs in the guest yet, so its memory will be near too."""
+        if len(self.hypervisor.nodes()) > 1 and (node := self.placement.numa_node(server)) is not None:
+            self.hypervisor.pin(child, node)
 
     def _end_guest(self, server: Server, **values: object) -> None:
         """No process and no NIC of the server is left; its books stay. May run twice."""
@@ -240,6 +263,11 @@ class Lifecycle:
         with self._database.begin():
             for interface in self.placement.interfaces(server.id):
                 self.placement.release(interface)
+
+    def _unplace(self, server: Server) -> None:
+        """Undo a build, then it can begin anew."""
+        self._undo(server)
+        self.placement.store(server, host=None, task_state="scheduling")
 
     def _fail(self, server_id: str, message: str, **values: object) -> None:
         with self._database.begin() as connection:

@@ -31,6 +31,8 @@ class Capacity:
 
     free: int
     total: int
+    hindrances: str = ""
+    """What else than other ports keeps VFs from being free."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Host:
     servers: int = 0
     group_members: int = 0
     """Servers of the requested server group that sit here already."""
+    is_near: bool = True
+    """All VFs of the request can be on one NUMA node."""
 
     @property
     def zone(self) -> str:
@@ -61,6 +65,8 @@ class Request:
     group_policy: str | None = None
     group_hosts: frozenset[str] = frozenset()
     """Hosts of the group's servers."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Hosts on which it has been tried already, and why that failed."""
 
 
 def choose(request: Request, hosts: tuple[Host, ...]) -> Host:
@@ -73,15 +79,17 @@ def choose(request: Request, hosts: tuple[Host, ...]) -> Host:
     return min(candidates, key=lambda host: _weight(request, host))
 
 
-def _weight(request: Request, host: Host) -> tuple[int, int, int, str]:
-    """Smaller is better: the group's wish, then many free VFs, then few servers; the name makes it deterministic."""
+def _weight(request: Request, host: Host) -> tuple[int, bool, int, int, str]:
+    """Smaller is better: the group's wish, near VFs, many free VFs, few servers; the name makes it deterministic."""
     wish = {"soft-affinity": -host.group_members, "soft-anti-affinity": host.group_members}
     free = sum(host.vfs[network].free for network in set(request.physical_networks) if network in host.vfs)
-    return wish.get(request.group_policy or "", 0), -free, host.servers, host.name
+    return wish.get(request.group_policy or "", 0), not host.is_near, -free, host.servers, host.name
 
 
 def _reasons(request: Request, host: Host) -> Iterator[str]:
     """Why `host` can't take the server, the plainest reason first; nothing when it can."""
+    if host.name in request.refused:
+        yield request.refused[host.name].rstrip(".")
     if request.host is None:
         if not host.enabled:
             yield "compute service is disabled"
@@ -126,4 +134,5 @@ def _vf_reasons(network: str, needed: int, capacity: Capacity | None) -> Iterato
         yield f"no VFs on physical network {network}"
     elif capacity.free < needed:
         suffix = f", {needed} needed" if needed > 1 else ""
+        suffix += f" ({capacity.hindrances})" if capacity.hindrances else ""
         yield f"{capacity.free} of {capacity.total} VFs free on physical network {network}{suffix}"

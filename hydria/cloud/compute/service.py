@@ -7,6 +7,7 @@ from hydria.cloud.compute.aggregates import Aggregates
 from hydria.cloud.compute.flavors import Flavors
 from hydria.cloud.compute.hosts import Hosts
 from hydria.cloud.compute.lifecycle import Lifecycle
+from hydria.cloud.compute.pf_watch import PfWatch
 from hydria.cloud.compute.placement import Placement
 from hydria.cloud.compute.server_groups import ServerGroups
 from hydria.cloud.compute.servers import Servers
@@ -33,12 +34,15 @@ class Compute:
     ) -> None:
         self.database = database
         self.network = network
-        self.hypervisor = hypervisor or Namespace(Path(cloud.state_dir) / "servers", cloud.namespace_agent)
+        self.state_dir = Path(cloud.state_dir)
+        self.hypervisor = hypervisor or Namespace(self.state_dir / "servers", cloud.namespace_agent)
         self.hosts = Hosts(database, nics, cloud.hosts)
         self.flavors = Flavors(database)
         self.aggregates = Aggregates(database, self.hosts.names)
         self.groups = ServerGroups(database)
-        self.lifecycle = Lifecycle(Placement(database, network, self.hosts), Wiring(nics, fabric), self.hypervisor)
+        placement = Placement(database, network, self.hosts)
+        self._pf_watch = PfWatch(nics, self.hosts.saw, placement.show_links)
+        self.lifecycle = Lifecycle(placement, Wiring(nics, fabric), self.hypervisor)
         self.servers = Servers(database, network, self.hosts, self.flavors, self.groups, self.lifecycle)
 
     def start(self) -> None:
@@ -46,6 +50,8 @@ class Compute:
         self.network.on_port_deleted(lambda port: self.lifecycle.port_deleted(port.id, port.device_id))
         self.network.on_port_changed(lambda port: self.lifecycle.port_changed(port.id, port.device_id))
         self.lifecycle.start()
+        self._pf_watch.start()
 
     def close(self) -> None:
+        self._pf_watch.close()
         self.lifecycle.close()

@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hydria.cloud.compute.capacity import HostCapacity, PfCapacity
 from hydria.cloud.compute.hosts import Hosts
 from hydria.cloud.compute.resources import DEFAULT_ZONE, Aggregate, Flavor, Server
-from hydria.cloud.compute.scheduler import Capacity
 from hydria.cloud.compute.servers import status
 from hydria.cloud.network.resources import NetworkRow, Port
 
@@ -103,9 +103,8 @@ def hypervisor(name: str, hosts: Hosts, version: int) -> dict[str, Any]:
     }
 
 
-def hypervisor_detail(
-    name: str, hosts: Hosts, version: int, *, kind: str, vfs: Mapping[str, Capacity], running: int
-) -> dict[str, Any]:
+def hypervisor_detail(capacity: HostCapacity, hosts: Hosts, version: int, *, kind: str) -> dict[str, Any]:
+    name = capacity.name
     disabled = hosts.disabled().get(name)
     shown = {
         **hypervisor(name, hosts, version),
@@ -117,16 +116,39 @@ def hypervisor_detail(
             "host": name,
             "disabled_reason": disabled.reason if disabled else None,
         },
-        # Ours: what the scheduler sees of this host's VFs.
-        "vfs": {
-            network: {"total": vf.total, "used": vf.total - vf.free, "free": vf.free} for network, vf in vfs.items()
-        },
+        # Ours: Nova keeps what it knows of VFs to itself.
+        "hydria:vfs": {network: _vfs(pfs) for network, pfs in capacity.networks().items()},
+        "hydria:pfs": [_pf(one) for one in capacity.pfs],
     }
     if version < 88:
-        shown |= {"running_vms": running, "cpu_info": {} if version >= 28 else "", "current_workload": 0}
+        shown |= {"running_vms": len(capacity.servers), "cpu_info": {} if version >= 28 else "", "current_workload": 0}
     else:
         shown["uptime"] = None
     return shown
+
+
+def _vfs(pfs: Sequence[PfCapacity]) -> dict[str, int]:
+    """`free`: what a port could have now; `used`: all others; then how many are in which state, whatever the link."""
+    total, free = sum(one.total for one in pfs), sum(one.usable for one in pfs)
+    states = {state: sum(one.count(state) for one in pfs) for state in ("claimed", "foreign", "away")}
+    return {"total": total, "used": total - free, "free": free, **states}
+
+
+def _pf(one: PfCapacity) -> dict[str, Any]:
+    pf = one.pf
+    return {
+        "name": pf.name,
+        "physical_network": pf.physical_network or None,
+        "present": one.is_present,
+        "driver": pf.driver or None,
+        "pci_address": pf.pci_address,
+        "numa_node": pf.numa_node,
+        "link_up": pf.link_up,
+        "speed_mbps": pf.speed,
+        "totalvfs": pf.totalvfs,
+        "eswitch_mode": pf.eswitch_mode,
+        "vfs": _vfs([one]),
+    }
 
 
 def server(

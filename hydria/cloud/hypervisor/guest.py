@@ -4,7 +4,7 @@ import contextlib
 import os
 import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,15 @@ class Hypervisor(Protocol):
         """Inside the block the guest has a network and no program runs yet; the block's end starts it.
 
         An exception in the block, or the death of this process, ends the guest.
+        """
+
+    def nodes(self) -> Mapping[int, frozenset[int]]:
+        """NUMA nodes of this machine that guests can run on → their CPUs."""
+
+    def pin(self, guest: Guest, node: int) -> None:
+        """Let the guest run on the CPUs of that node only; where that can't be had it runs anywhere.
+
+        For the block of `booting`: what runs already stays where it is.
         """
 
     def kill(self, guest: Guest) -> None:

@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,7 @@ import msgspec
 import hydria
 from hydria.base import log, process
 from hydria.base.errors import Terminal
-from hydria.cloud.hypervisor import cgroup, cloud_config, guest, sandbox
+from hydria.cloud.hypervisor import cgroup, cloud_config, guest, numa, sandbox
 from hydria.cloud.hypervisor.guest import Guest, Machine
 
 logger = log.Logger(__name__)
@@ -39,8 +39,9 @@ class BootFailed(Terminal):
 class Namespace:
     kind = "namespace"
 
-    def __init__(self, directory: Path, program: tuple[str, ...] = ()) -> None:
+    def __init__(self, directory: Path, program: tuple[str, ...] = (), numa_root: Path = numa.ROOT) -> None:
         self._directory = directory
+        self._numa_root = numa_root
         self._program = program or AGENT
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A guest sees the package read-only: what is not compiled now would be compiled at each boot.
@@ -121,6 +122,14 @@ class Namespace:
             started.wait()
             raise BootFailed(f"Starting server {machine.id}: {self._last_words(machine)}")
         return started, Guest(pid, birth)
+
+    def nodes(self) -> Mapping[int, frozenset[int]]:
+        return numa.cpus_of_nodes(self._numa_root)
+
+    def pin(self, guest_: Guest, node: int) -> None:
+        # Only its first process is there yet, and that has one thread: all others are its children.
+        if cpus := self.nodes().get(node):
+            numa.pin(guest_.pid, cpus)
 
     def kill(self, guest_: Guest) -> None:
         guest.kill(guest_)

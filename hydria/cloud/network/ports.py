@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, or_, select
@@ -136,15 +136,34 @@ class Ports(Collection[Port]):
     def remove(self, connection: Connection, context: Context, current: Port) -> None:  # noqa: ARG002
         self.rows.delete(connection, current.id)
 
-    def bind(self, port_id: str, *, host: str, device_id: str, device_owner: str, profile: Mapping[str, Any]) -> Port:
+    def bind(
+        self,
+        port_id: str,
+        *,
+        host: str,
+        device_id: str,
+        device_owner: str,
+        profile: Mapping[str, Any],
+        is_up: bool = True,
+    ) -> Port:
         with self.database.begin() as connection:
             port = self._get(connection, port_id)
             if port.device_id not in {"", device_id} and port.binding_host_id:
                 raise PortBound(f"Port {port_id} is bound to device {port.device_id} already, not to {device_id}.")
             port.binding_host_id, port.device_id, port.device_owner = host, device_id, device_owner
-            port.binding_profile, port.status = {**port.binding_profile, **profile}, "ACTIVE"
+            port.binding_profile = {**port.binding_profile, **profile}
+            port.status = "ACTIVE" if is_up else "DOWN"
             network = self._networks.rows.get(connection, port.network_id)
             return self.store(connection, port if network is None else _bound(port, network))
+
+    def set_up(self, port_id: str, *, is_up: bool) -> None:
+        with self.database.begin() as connection:
+            port = self.rows.get(connection, port_id)
+            status: Literal["ACTIVE", "DOWN"] = "ACTIVE" if is_up else "DOWN"
+            if port is not None and port.binding_host_id and port.status != status:
+                port = self._get(connection, port_id)
+                port.status = status
+                self.store(connection, port)
 
     def unbind(self, port_id: str) -> None:
         with self.database.begin() as connection:

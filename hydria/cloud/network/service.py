@@ -148,12 +148,27 @@ class Network:
             for callback in self._on_port_changed if port.device_id else ():
                 callback(port)
 
-    def bind(self, port_id: str, *, host: str, device_id: str, device_owner: str, profile: Mapping[str, Any]) -> Port:
-        """The port is a device's NIC on `host` now: ACTIVE, with a vif_type. May run twice.
+    def bind(
+        self,
+        port_id: str,
+        *,
+        host: str,
+        device_id: str,
+        device_owner: str,
+        profile: Mapping[str, Any],
+        is_up: bool = True,
+    ) -> Port:
+        """The port is a device's NIC on `host` now: with a vif_type, ACTIVE where there is a link. May run twice.
 
         Raises PortBound where another device has it.
         """
-        return self.ports.bind(port_id, host=host, device_id=device_id, device_owner=device_owner, profile=profile)
+        return self.ports.bind(
+            port_id, host=host, device_id=device_id, device_owner=device_owner, profile=profile, is_up=is_up
+        )
+
+    def set_up(self, port_id: str, *, is_up: bool) -> None:
+        """The link of a bound port's NIC has come or gone. A port that is gone or not bound is fine."""
+        self.ports.set_up(port_id, is_up=is_up)
 
     def unbind(self, port_id: str) -> None:
         """No device has it: DOWN, no host, the profile as it was given. May run twice; a port that is gone is fine."""

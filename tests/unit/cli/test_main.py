@@ -1,6 +1,5 @@
 import os
 import sys
-import time
 
 import pytest
 
@@ -10,15 +9,16 @@ from hydria.cli.main import COMMANDS
 HYDRIA = (sys.executable, "-m", "hydria.cli.main")
 
 
-def test_help_names_every_command_and_is_quick():
-    best = 1.0
-    for _ in range(3):
-        started = time.perf_counter()
-        text = process.run([*HYDRIA, "--help"]).stdout
-        best = min(best, time.perf_counter() - started)
+def test_help_names_every_command():
+    text = process.run([*HYDRIA, "--help"]).stdout
     assert all(name in text for name in COMMANDS)
-    # 0.3 s on a quiet machine; other tests may run beside this one.
-    assert best < 0.9
+
+
+def test_help_imports_no_command():
+    """Each would cost its libraries' time, some of them a second."""
+    imported = "[row[0] for row in COMMANDS.values() if row[0] in sys.modules]"
+    code = f"import sys; from hydria.cli.main import COMMANDS; print({imported})"
+    assert process.run([sys.executable, "-c", code]).stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -109,6 +109,7 @@ SPECS: dict[str, Spec] = {
 FIREWALLS: dict[str, Spec] = {
     "no-listener": replace(SPEC, listeners=()),
     "anybody": SPEC,
+    "peers": replace(SPEC, peers=("2001:db8:1::106", "203.0.113.106")),
     "allowed-cidrs": listeners(
         {"allowed_cidrs": ("198.51.100.0/24", "2001:db8:9::/48")},
         {**TCP, "allowed_cidrs": ("0.0.0.0/0",)},

@@ -16,7 +16,7 @@ def elements(listeners: list[ListenerSpec]) -> dict[str, list[object]]:
 
 @pytest.mark.parametrize("name", specs.FIREWALLS)
 def test_golden(name: str) -> None:
-    text = nftables.render(specs.FIREWALLS[name].listeners)
+    text = nftables.render(specs.FIREWALLS[name].listeners, specs.FIREWALLS[name].peers)
     golden.check(f"nftables/{name}.json", msgspec.json.format(text, indent=1) + "\n")
 
 
@@ -49,6 +49,26 @@ def test_mark_stands_in_the_table_and_changes_with_it() -> None:
     mark = nftables.mark_of([specs.LISTENER])
     assert f'"{mark}"' in nftables.render([specs.LISTENER])
     assert mark != nftables.mark_of([replace(specs.LISTENER, protocol_port=81)])
+
+
+def rules(peers: tuple[str, ...]) -> list[str]:
+    commands = msgspec.json.decode(nftables.render([specs.LISTENER], peers))["nftables"]
+    return [str(command["add"]["rule"]["expr"]) for command in commands if "rule" in command.get("add", {})]
+
+
+def test_h1_h2_h13_peers_and_nobody_else_may_speak_vrrp() -> None:
+    alone, paired = rules(()), rules(("203.0.113.106", "2001:db8:1::106"))
+    added = [rule for rule in paired if rule not in alone]
+    assert paired[-1] == alone[-1], "all else is still dropped"
+    assert not any("112" in rule or "1025" in rule for rule in alone)
+    assert len(added) == 4
+    for rule, address, family in zip(
+        added, ["203.0.113.106"] * 2 + ["2001:db8:1::106"] * 2, ["'ip'"] * 2 + ["'ip6'"] * 2, strict=True
+    ):
+        assert address in rule
+        assert family in rule
+    assert ["'l4proto'}}, 'right': 112" in rule for rule in added] == [True, False, True, False]
+    assert nftables.mark_of([specs.LISTENER]) != nftables.mark_of([specs.LISTENER], ("203.0.113.106",))
 
 
 def test_union_closes_nothing_that_is_served_and_tightens_at_once() -> None:

@@ -3,15 +3,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hydria.sriov.claims import NoFreeVf, choose
+from hydria.sriov.claims import NoFreeVf, Preference, choose, fitting_nodes
 from hydria.sriov.inventory import Pf, Vf, VfId, VfSettings, strays
 
 A, B = "pf-a", "pf-b"
 
 
-def pf(name: str, *at_home: bool, network: str = "public", link_up: bool = True) -> Pf:
+def pf(name: str, *at_home: bool, network: str = "public", link_up: bool = True, node: int | None = None) -> Pf:
     vfs = tuple(Vf(VfId(name, index), at_home=home) for index, home in enumerate(at_home))
-    return Pf(name=name, physical_network=network, driver="igb", link_up=link_up, vfs=vfs)
+    return Pf(name=name, physical_network=network, driver="igb", link_up=link_up, vfs=vfs, numa_node=node)
+
+
+def held(name: str, index: int, holder: str = "vfio-pci") -> Pf:
+    """A PF of which all VFs up to `index` are at home and that one is somebody else's."""
+    vfs = [Vf(VfId(name, number)) for number in range(index)]
+    vfs.append(Vf(VfId(name, index), at_home=False, foreign=True, holder=holder))
+    return Pf(name=name, physical_network="public", driver="igb", link_up=True, vfs=tuple(vfs))
 
 
 @pytest.mark.parametrize(
@@ -32,6 +39,70 @@ def test_choose(pfs: list[Pf], claimed: list[VfId], chosen: VfId) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pfs", "preference", "excluded", "chosen"),
+    [
+        pytest.param(
+            [pf(A, True, True), pf(B, True, False)],
+            Preference(sibling_pfs=frozenset({A})),
+            [],
+            VfId(B, 0),
+            id="not on a sibling's PF, though it is less loaded",
+        ),
+        pytest.param(
+            [pf(A, True)], Preference(sibling_pfs=frozenset({A})), [], VfId(A, 0), id="sibling's where it must"
+        ),
+        pytest.param(
+            [pf(A, True, True, node=0), pf(B, True, False, node=1)],
+            Preference(numa_nodes=frozenset({1})),
+            [],
+            VfId(B, 0),
+            id="on the node wanted, though more loaded",
+        ),
+        pytest.param(
+            [pf(A, True, node=0), pf(B, True)],
+            Preference(numa_nodes=frozenset({1})),
+            [],
+            VfId(B, 0),
+            id="an unknown node rather than another one",
+        ),
+        pytest.param(
+            [pf(A, True, node=0)],
+            Preference(numa_nodes=frozenset({1})),
+            [],
+            VfId(A, 0),
+            id="another node where it must",
+        ),
+        pytest.param(
+            [pf(A, True, node=1), pf(B, True, node=0)],
+            Preference(frozenset({A}), frozenset({1})),
+            [],
+            VfId(B, 0),
+            id="siblings before nodes",
+        ),
+        pytest.param([pf(A, True, True)], Preference(), [VfId(A, 0)], VfId(A, 1), id="not one that has failed"),
+        pytest.param([held(A, 1), pf(B)], Preference(), [], VfId(A, 0), id="not somebody else's"),
+    ],
+)
+def test_preference(pfs: list[Pf], preference: Preference, excluded: list[VfId], chosen: VfId) -> None:
+    assert choose(pfs, [], "public", preference, dict.fromkeys(excluded, "no luck")) == chosen
+
+
+@pytest.mark.parametrize(
+    ("networks", "claimed", "nodes"),
+    [
+        pytest.param(["public"], [], {0, 1}, id="one"),
+        pytest.param(["public", "members"], [], {1}, id="both on one node"),
+        pytest.param(["public", "public"], [], {0}, id="two of one network"),
+        pytest.param(["public", "public"], [VfId(A, 0)], set(), id="none"),
+        pytest.param([], [], {0, 1}, id="nothing asked for"),
+    ],
+)
+def test_nodes_on_which_a_whole_request_fits(networks: list[str], claimed: list[VfId], nodes: set[int]) -> None:
+    pfs = [pf(A, True, True, node=0), pf(B, True, node=1), pf("m", True, network="members", node=1), pf("x", True)]
+    assert fitting_nodes(pfs, claimed, networks) == nodes
+
+
+@pytest.mark.parametrize(
     ("pfs", "claimed", "reason"),
     [
         pytest.param([], [], r"no PF is on it \(there are PFs on: none\)", id="no PF"),
@@ -40,6 +111,7 @@ def test_choose(pfs: list[Pf], claimed: list[VfId], chosen: VfId) -> None:
         pytest.param([pf(A, True)], [VfId(A, 0)], "pf-a: 1 of 1 VFs claimed", id="all claimed"),
         pytest.param([pf(A, False)], [], "pf-a: 0 of 1 VFs claimed, 1 not given back yet", id="away"),
         pytest.param([pf(A, True, link_up=False)], [], "pf-a: 0 of 1 VFs claimed, link is down", id="down"),
+        pytest.param([held(A, 0)], [], "pf-a: 0 of 1 VFs claimed, pf-a/0 is held by vfio-pci", id="somebody else's"),
         pytest.param(
             [pf(B), pf(A, True)], [VfId(A, 0)], "pf-a: 1 of 1 VFs claimed; pf-b: has no VFs", id="a reason per PF"
         ),
@@ -48,6 +120,16 @@ def test_choose(pfs: list[Pf], claimed: list[VfId], chosen: VfId) -> None:
 def test_no_free_vf_says_why(pfs: list[Pf], claimed: list[VfId], reason: str) -> None:
     with pytest.raises(NoFreeVf, match=f"^No free VF on physical network 'public': {reason}.$"):
         choose(pfs, claimed, "public")
+
+
+def test_no_free_vf_says_what_failed() -> None:
+    excluded = {VfId(A, 0): "Setting MAC on pf-a/0: in use."}
+    with pytest.raises(NoFreeVf) as caught:
+        choose([pf(A, True)], [], "public", Preference(), excluded)
+    assert caught.value.message == (
+        "No free VF on physical network 'public': pf-a: 0 of 1 VFs claimed, "
+        "pf-a/0 failed (Setting MAC on pf-a/0: in use)."
+    )
 
 
 class FakeNics:

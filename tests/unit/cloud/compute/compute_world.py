@@ -2,15 +2,16 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
 from hydria.base import config, process
-from hydria.base.errors import Retryable, Terminal
+from hydria.base.errors import Conflict, HydriaError, Retryable, Terminal
 from hydria.cloud.compute.flavors import CreateFlavor
+from hydria.cloud.compute.server_groups import CreateServerGroup
 from hydria.cloud.compute.servers import AttachInterface, CreateServer, ServerNetwork, status
 from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
@@ -19,7 +20,7 @@ from hydria.cloud.hypervisor import cloud_config, guest
 from hydria.cloud.hypervisor.guest import Guest, Machine
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network
-from hydria.sriov.inventory import Pf, Vf, VfId, VfSettings
+from hydria.sriov.inventory import Pf, Vf, VfCounters, VfId, VfSettings
 
 PROJECT = "11111111111111111111111111111111"
 ADMIN = Context(user_id="u1", project_id=PROJECT, roles=frozenset({"admin"}))
@@ -37,7 +38,8 @@ class Points:
         self.countdown: int | None = None
 
     def pass_(self) -> None:
-        if self.countdown is None:
+        # What the watching of PFs writes is written again at the next start: it has no points of its own.
+        if self.countdown is None or threading.current_thread().name == "pf-watch":
             return
         if self.countdown == 0:
             self.countdown = None
@@ -60,12 +62,29 @@ class KillableDatabase(Database):
 
 
 class FakeNics:
-    def __init__(self, points: Points, vfs: int = 4, hosts: int = 1) -> None:
+    """NICs whose PFs can lose their link or go, and whose VFs somebody else may hold or that may not work."""
+
+    def __init__(self, points: Points, vfs: int = 4, hosts: int = 1, pfs: int = 1) -> None:
         self._points = points
-        names = [f"pf-{network}{f'-{host}' if host else ''}" for host in range(hosts) for network in NETWORKS]
-        self.networks = {name: name.split("-")[1] for name in names}
+        names = [
+            f"pf-{network}{f'-{host}' if host else ''}{'x' * extra}"
+            for host in range(hosts)
+            for network in NETWORKS
+            for extra in range(pfs)
+        ]
+        self.networks = {name: name.split("-")[1].rstrip("x") for name in names}
         self.held: dict[VfId, int | None] = {VfId(name, index): None for name in names for index in range(vfs)}
         self.macs: dict[VfId, str | None] = {}
+        self.lost: set[VfId] = set()
+        """Went with their PF while a guest had them; if the PF is there again, they are free on it."""
+        self.down: set[str] = set()
+        self.gone: set[str] = set()
+        self.foreign: dict[VfId, str] = {}
+        self.broken: dict[VfId, HydriaError] = {}
+        self.macs_elsewhere: set[str] = set()
+        self.nodes: dict[str, int] = {}
+        self.counted: dict[VfId, VfCounters] = {}
+        self._changed = threading.Condition()
         self.settings: dict[VfId, VfSettings] = {}
         self.holders: dict[VfId, str] = {}
         self.unlimited = False
@@ -77,26 +96,89 @@ class FakeNics:
                 name=name,
                 physical_network=network,
                 driver="fake",
-                link_up=True,
-                vfs=tuple(Vf(vf, at_home=pid is None) for vf, pid in self.held.items() if vf.pf == name),
+                numa_node=self.nodes.get(name),
+                link_up=name not in self.down,
+                speed=None if name in self.down else 10_000,
+                vfs=tuple(self._vf(vf, pid) for vf, pid in self.held.items() if vf.pf == name),
             )
             for name, network in self.networks.items()
+            if name not in self.gone
         )
+
+    def _vf(self, vf: VfId, pid: int | None) -> Vf:
+        at_home = pid is None and vf not in self.foreign
+        return Vf(vf, at_home=at_home, foreign=vf in self.foreign, holder=self.foreign.get(vf, ""))
+
+    def watch(self, stop: threading.Event) -> Iterator[tuple[Pf, ...]]:
+        seen = None
+        while not stop.is_set():
+            with self._changed:
+                if (links := self._links()) == seen:
+                    self._changed.wait(0.02)
+                    continue
+                seen = links
+            yield self.scan()
+
+    def _links(self) -> tuple[frozenset[str], frozenset[str]]:
+        return frozenset(self.down), frozenset(self.gone)
+
+    def counters(self) -> Mapping[VfId, VfCounters]:
+        return {vf: counters for vf, counters in self.counted.items() if vf.pf not in self.gone}
+
+    def lose_link(self, pf: str) -> None:
+        with self._changed:
+            self.down.add(pf)
+            self._changed.notify_all()
+
+    def regain_link(self, pf: str) -> None:
+        with self._changed:
+            self.down.discard(pf)
+            self._changed.notify_all()
+
+    def lose_pf(self, pf: str) -> None:
+        """As when its driver is unbound: its VFs vanish, out of guests too."""
+        with self._changed:
+            self.gone.add(pf)
+            for vf in [vf for vf, pid in self.held.items() if vf.pf == pf and pid is not None]:
+                self.held[vf] = None
+                self.macs.pop(vf, None)
+                self.lost.add(vf)
+            self._changed.notify_all()
+
+    def return_pf(self, pf: str) -> None:
+        with self._changed:
+            self.gone.discard(pf)
+            self._changed.notify_all()
 
     def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int, holder: str) -> None:
         self._points.pass_()
         if guest.started_at(pid) is None:
             raise Retryable(f"process {pid} is gone")
+        if vf.pf in self.gone:
+            raise Terminal(f"Handing over VF {vf}: there is no PF {vf.pf}.")
+        if vf in self.foreign:
+            raise Conflict(f"Handing over VF {vf}: {self.foreign[vf]} holds it.")
+        others = {mac for other, mac in self.macs.items() if other != vf} | self.macs_elsewhere
+        if settings.mac in others:
+            raise Conflict(f"Handing over VF {vf}: its PF has MAC {settings.mac} in use already.")
+        if vf in self.broken:
+            raise self.broken[vf]
         if self.unlimited and settings.max_tx_rate:
             raise Terminal(f"VF {vf} cannot have a tx rate")
         self.settings[vf], self.holders[vf] = settings, holder
         self.held[vf], self.macs[vf] = pid, settings.mac
+        self.lost.discard(vf)
         self._points.pass_()
+
+    def hand_over_vfio(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> Path:  # noqa: ARG002
+        raise Terminal(f"VF {vf} cannot be given to a virtual machine here.")
 
     def take_back(self, vf: VfId) -> None:
         self._points.pass_()
-        self.held[vf] = None
-        self.macs.pop(vf, None)
+        self.lost.discard(vf)
+        if vf not in self.foreign:
+            self.held[vf] = None
+            self.macs.pop(vf, None)
         self._points.pass_()
 
     def away(self) -> set[VfId]:
@@ -142,6 +224,8 @@ class FakeHypervisor:
         self.files: dict[str, bytes] = {}
         self.processes: dict[Guest, process.Process] = {}
         self.fail: str | None = None
+        self.cpus: dict[int, frozenset[int]] = {0: frozenset({0, 1})}
+        self.pinned: dict[Guest, int] = {}
 
     def prepare(self, server_id: str, user_data: bytes) -> None:
         self._points.pass_()
@@ -171,6 +255,13 @@ class FakeHypervisor:
         if started := self.processes.pop(child, None):
             started.wait()
 
+    def nodes(self) -> Mapping[int, frozenset[int]]:
+        return self.cpus
+
+    def pin(self, child: Guest, node: int) -> None:
+        assert guest.alive(child)
+        self.pinned[child] = node
+
     def kill(self, child: Guest) -> None:
         self._points.pass_()
         self._end(child)
@@ -191,9 +282,9 @@ class FakeHypervisor:
 class World:
     """One machine: what outlives the program, and the program, which can be killed and started again."""
 
-    def __init__(self, directory: Path, *, vfs: int = 4, hosts: int = 1) -> None:
+    def __init__(self, directory: Path, *, vfs: int = 4, hosts: int = 1, pfs: int = 1) -> None:
         self.points = Points()
-        self.nics = FakeNics(self.points, vfs, hosts)
+        self.nics = FakeNics(self.points, vfs, hosts, pfs)
         self.fabric = FakeFabric(self.points)
         self.hypervisor = FakeHypervisor(self.points)
         self.cloud = config.Cloud(
@@ -204,7 +295,7 @@ class World:
                     pfs={
                         name: network
                         for name, network in self.nics.networks.items()
-                        if name.endswith(f"-{number}" if number else network)
+                        if name.rstrip("x").endswith(f"-{number}" if number else network)
                     },
                 )
                 for number in range(hosts)
@@ -265,10 +356,16 @@ class World:
             network_id=self.networks[network], project_id=PROJECT, vnic_type="direct" if direct else "normal"
         )
 
-    def create(self, flavor: str, *ports: str, **options: Any) -> str:
-        networks = [ServerNetwork(uuid=self.networks["mgmt"]), *(ServerNetwork(port=port) for port in ports)]
+    def group(self, policy: str = "soft-affinity") -> str:
+        return self.compute.groups.create(ADMIN, CreateServerGroup(name="group", policy=policy)).id
+
+    def create(
+        self, flavor: str, *ports: str, group: str | None = None, management: bool = True, **options: Any
+    ) -> str:
+        first = [ServerNetwork(uuid=self.networks["mgmt"])] if management else []
+        networks = [*first, *(ServerNetwork(port=port) for port in ports)]
         form = CreateServer(name="amphora-1", flavorRef=flavor, networks=networks, **options)
-        return self.compute.servers.create(ADMIN, form, {}).id
+        return self.compute.servers.create(ADMIN, form, {"group": group} if group else {}).id
 
     def attach(self, server_id: str, port_id: str) -> None:
         self.compute.servers.attach(ADMIN, server_id, AttachInterface(port_id=port_id))
@@ -285,9 +382,8 @@ class World:
         running = [server for server in self.compute.servers.all(ADMIN, {}) if server.pid is not None]
         assert {server.guest for server in running} == set(self.hypervisor.processes)
         interfaces = [item for server in running for item in self.compute.lifecycle.placement.interfaces(server.id)]
-        assert {VfId(item.pf, item.vf) for item in interfaces if item.pf is not None and item.vf is not None} == (
-            self.nics.away()
-        )
+        wanted = {VfId(item.pf, item.vf) for item in interfaces if item.pf is not None and item.vf is not None}
+        assert wanted - self.nics.lost == self.nics.away()
         assert self.nics.away() <= self.claims()
         assert {item.id for item in interfaces if item.pf is None} == set(self.fabric.plugged)
         assert {server.id for server in self.compute.servers.all(ADMIN, {})} == set(self.hypervisor.files)

@@ -15,6 +15,7 @@ from hydria.cloud import faults
 from hydria.cloud.compute import api
 from hydria.cloud.context import Context
 from hydria.cloud.web import AnyRequest
+from hydria.sriov.inventory import VfId
 
 MEMBER = Context(user_id="u2", project_id="2" * 32, roles=frozenset({"member"}))
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -418,12 +419,44 @@ def test_hypervisors_show_vfs(call: Client, world: World):
     _create(call, world, ports=[{"port": world.port("public").id}])
     (hypervisor,) = call.ok("GET", "/os-hypervisors/detail")["hypervisors"]
     assert hypervisor["hypervisor_hostname"] == "host1"
-    assert hypervisor["vfs"] == {
-        "members": {"total": 4, "used": 0, "free": 4},
-        "public": {"total": 4, "used": 1, "free": 3},
+    none = {"claimed": 0, "foreign": 0, "away": 0}
+    assert hypervisor["hydria:vfs"] == {
+        "members": {"total": 4, "used": 0, "free": 4, **none},
+        "public": {**none, "total": 4, "used": 1, "free": 3, "claimed": 1},
     }
     assert call.ok("GET", f"/os-hypervisors/{hypervisor['id']}")["hypervisor"] == hypervisor
-    assert set(hypervisor["vfs"]) == set(NETWORKS)
+    assert set(hypervisor["hydria:vfs"]) == set(NETWORKS)
+
+
+def test_hypervisors_show_what_keeps_vfs_from_being_free(call: Client, world: World):
+    world.nics.foreign[VfId("pf-public", 0)] = "vfio-pci"
+    world.nics.down.add("pf-members")
+    (hypervisor,) = call.ok("GET", "/os-hypervisors/detail")["hypervisors"]
+    assert hypervisor["hydria:vfs"] == {
+        "members": {"total": 4, "used": 4, "free": 0, "claimed": 0, "foreign": 0, "away": 0},
+        "public": {"total": 4, "used": 1, "free": 3, "claimed": 0, "foreign": 1, "away": 0},
+    }
+    pfs = {pf["name"]: pf for pf in hypervisor["hydria:pfs"]}
+    assert (pfs["pf-public"]["link_up"], pfs["pf-public"]["speed_mbps"]) == (True, 10_000)
+    assert (pfs["pf-members"]["link_up"], pfs["pf-members"]["vfs"]["free"]) == (False, 0)
+
+
+def test_hypervisors_show_claims_on_a_pf_that_is_gone(call: Client, world: World):
+    _create(call, world, ports=[{"port": world.port("public").id}])
+    world.nics.lose_pf("pf-public")
+    (hypervisor,) = call.ok("GET", "/os-hypervisors/detail")["hypervisors"]
+    assert hypervisor["hydria:vfs"]["public"] == {
+        "total": 1,
+        "used": 1,
+        "free": 0,
+        "claimed": 1,
+        "foreign": 0,
+        "away": 0,
+    }
+    assert [(pf["name"], pf["present"]) for pf in hypervisor["hydria:pfs"]] == [
+        ("pf-members", True),
+        ("pf-public", False),
+    ]
 
 
 def test_services_and_zones(call: Client, world: World):

@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from hydria.base.errors import RequestError
+from hydria.base.errors import RequestError, Terminal
+from hydria.cloud.compute.capacity import STATES
+from hydria.sriov.inventory import VfId
 
 
 class Books(RuleBasedStateMachine):
@@ -80,6 +82,26 @@ class Books(RuleBasedStateMachine):
             server = servers[pick % len(servers)]
             self._do(kill, lambda: getattr(self.world.compute.servers, step)(ADMIN, server))
 
+    @rule(vf=st.integers(0, 7), is_broken=st.booleans())
+    def break_or_mend(self, vf: int, is_broken: bool) -> None:
+        """A VF that no guest takes; those who have it keep it."""
+        id_ = sorted(self.world.nics.held)[vf]
+        if is_broken:
+            self.world.nics.broken[id_] = Terminal(f"{id_} is broken")
+        else:
+            self.world.nics.broken.pop(id_, None)
+
+    @rule(vf=st.integers(0, 7))
+    def take_or_leave(self, vf: int) -> None:
+        """Somebody else, who does not know our books, takes a VF that is at home; or is done with it."""
+        id_ = sorted(self.world.nics.held)[vf]
+        if self.world.nics.foreign.pop(id_, None) is None and self.world.nics.held[id_] is None:
+            self.world.nics.foreign[id_] = "vfio-pci"
+
+    @rule(pf=st.integers(0, 3), change=st.sampled_from(["lose_link", "regain_link", "lose_pf", "return_pf"]))
+    def change_pf(self, pf: int, change: str) -> None:
+        getattr(self.world.nics, change)(sorted(self.world.nics.networks)[pf])
+
     @rule()
     def restart(self) -> None:
         self.world.restart()
@@ -93,6 +115,20 @@ class Books(RuleBasedStateMachine):
                 item for id_ in self._servers() for item in self.world.compute.lifecycle.placement.interfaces(id_)
             ]
             assert len(claims) == sum(item.pf is not None for item in interfaces)
+            self._capacity_adds_up(claims)
+
+    def _capacity_adds_up(self, claims: set[VfId]) -> None:
+        """Each VF is in one state; none is lost, be its PF there or not."""
+        shown = [one for host in self.world.compute.hosts.capacity() for one in host.pfs]
+        states = {vf: state for one in shown for vf, state in one.states.items()}
+        assert len(states) == sum(one.total for one in shown)
+        assert sum(one.count(state) for one in shown for state in STATES) == sum(one.total for one in shown)
+        assert {vf for vf, state in states.items() if state == "claimed"} == claims
+        nics = self.world.nics
+        present = {vf for vf in nics.held if vf.pf not in nics.gone}
+        assert set(states) == present | claims
+        assert {vf for vf, state in states.items() if state == "foreign"} == (set(nics.foreign) & present) - claims
+        assert not [vf for vf, state in states.items() if state == "away"]
 
 
 TestBooks = Books.TestCase
