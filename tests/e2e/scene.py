@@ -20,11 +20,10 @@ from hydria.base import process
 from hydria.cli.demo import guide
 from hydria.cli.demo.client import CallFailed, Client, graph
 from hydria.cli.demo.stage import Stage, TestHost, await_condition
-from hydria.fabric import software
+from hydria.fabric.kinds import fabric_of
 from hydria.model.spec import VIP_INTERFACE
 from hydria.sriov import namespaces
 from hydria.sriov.netlink import Netlink
-from hydria.sriov.software import SoftwareNics
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -114,9 +113,9 @@ class Scene:
         await_condition(f"{connections} connections are counted", counted, seconds, 0.1)
 
     def vfs_in_use(self) -> dict[str, int]:
-        """PF → VFs that some guest has, as the kernel says."""
-        pfs = software.pfs_of(self.stage.fabric)
-        return {pf.name: sum(not vf.at_home for vf in pf.vfs) for pf in SoftwareNics(self.stage.fabric, pfs).scan()}
+        """PF → VFs that some guest of ours has, as the kernel says."""
+        pfs = fabric_of(self.stage.config).nics().scan()
+        return {pf.name: sum(not vf.at_home and not vf.foreign for vf in pf.vfs) for pf in pfs}
 
     def inside_amphora(self, vip: str) -> Path:
         """The network namespace whose VIP interface has this address."""
@@ -269,7 +268,10 @@ def command_line(pid: int) -> str:
 def guest_processes(fabric: str) -> list[int]:
     """Processes in network namespaces that hold a management NIC or a VIP of this fabric: those of its amphorae."""
     inodes = set()
-    for number, path in namespaces.everywhere().items():
+    guests = namespaces.everywhere()
+    # Ours has the normal ports' other ends, where the bridges are the machine's own.
+    guests.pop(namespaces.inode(namespaces.OWN), None)
+    for number, path in guests.items():
         with contextlib.suppress(namespaces.NoNamespace), Netlink(path) as netlink:
             tags = [link.tag for link in netlink.links() if link.tag and link.tag.fabric == fabric]
             if any(tag.kind in {"port", "vf"} for tag in tags) and not any(tag.kind == "bridge" for tag in tags):

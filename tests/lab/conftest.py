@@ -25,7 +25,8 @@ def _every_vf_is_home_afterwards(_prepared_host: None) -> Iterator[None]:
         until("every VF is at home, as it was", lambda: state() == before, 30, 0.5)
     except AssertionError:
         after = state()
-        assert after == before
+        changed = [f"{key}: {before.get(key)} -> {after.get(key)}" for key in after if after[key] != before.get(key)]
+        pytest.fail(f"not as it was: {'; '.join(changed)}", pytrace=False)
     finally:
         bring_up()
 

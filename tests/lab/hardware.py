@@ -1,7 +1,6 @@
 """The lab's NICs as the kernel itself shows them, apart from Hydria's reading of them; their cables, their peers."""
 
 import contextlib
-import ipaddress
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +15,11 @@ NUMVFS = 7
 PCI = Path("/sys/bus/pci/devices")
 NETDEVS = Path("/sys/class/net")
 
-SETTINGS = ("mac", "vlan_list", "spoofchk", "link_state", "trust", "rate", "max_tx_rate", "min_tx_rate", "address")
+SETTINGS = ("address", "vlan_list", "spoofchk", "link_state", "trust", "rate")
 """What `ip -j link show PF` says of a VF, apart from counters."""
+
+OURS = "fa:16:3e"
+"""What MACs of ports begin with."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Card:
     wire: str
     pci: str
     outside: str
+    has_macs: bool
+    """Whether its VFs have MACs from their administrator. Without, a VF's driver makes one up each time."""
 
     @property
     def pf(self) -> str:
@@ -49,23 +53,26 @@ class Card:
         found = sorted(link.get("vfinfo_list", []), key=lambda one: int(one["vf"]))
         return [{name: one[name] for name in SETTINGS if name in one} for one in found]
 
+    def give_macs(self) -> None:
+        """May run twice. Before a driver is bound: it asks for its MAC only then."""
+        for index, one in enumerate(self.settings()):
+            mac = f"{self.outside[:8]}:cc:{self.pci[6:7]}0:{index:02x}"
+            if one["address"] != mac:
+                ip(f"link set dev {self.pf} vf {index} mac {mac}")
+                (PCI / self.vfs[index] / "driver" / "unbind").write_text(self.vfs[index])
+                Path("/sys/bus/pci/drivers_probe").write_text(self.vfs[index])
+
     def set_numvfs(self, number: int) -> None:
         device = PCI / self.pci
         if int((device / "sriov_numvfs").read_text()) != number:
             (device / "sriov_numvfs").write_text("0")
-            # While igb makes VFs it does not answer their drivers, each of which would wait two seconds, in vain.
-            (device / "sriov_drivers_autoprobe").write_text("0")
             (device / "sriov_numvfs").write_text(str(number))
-            (device / "sriov_drivers_autoprobe").write_text("1")
-        for vf in self.vfs:
-            if driver_of(vf) is None:
-                Path("/sys/bus/pci/drivers_probe").write_text(vf)
         until(f"{self.wire}: {number} VFs are at home", lambda: sum(is_home(vf) for vf in self.vfs) == number, 60)
 
 
 CARDS = {
-    "public": Card("public", "0000:01:00.0", "52:54:00:bb:00:01"),
-    "members": Card("members", "0000:02:00.0", "52:54:00:bb:00:02"),
+    "public": Card("public", "0000:01:00.0", "52:54:00:bb:00:01", has_macs=True),
+    "members": Card("members", "0000:02:00.0", "52:54:00:bb:00:02", has_macs=False),
 }
 
 
@@ -76,6 +83,8 @@ def bring_up() -> None:
         until(f"{card.wire} has a PF", lambda card=card: bool(card.pf), 30)
         ip(f"link set dev {card.pf} up")
         card.set_numvfs(NUMVFS)
+        if card.has_macs:
+            card.give_macs()
     for card in CARDS.values():
         until(f"{card.pf} has a link", lambda card=card: has_carrier(card.pf), 30)
 
@@ -104,21 +113,24 @@ def has_carrier(netdev: str) -> bool:
 
 def state() -> dict[str, Any]:
     """All that must be as before once nobody has a VF. Names are not part of it: who moves away may lose its name."""
-    return {f"{wire}/{index}": vf for wire, card in CARDS.items() for index, vf in enumerate(_vf_states(card))}
+    return {
+        f"{wire}/{index} {what}": value
+        for wire, card in CARDS.items()
+        for index, (pci, settings) in enumerate(zip(card.vfs, card.settings(), strict=True))
+        for what, value in _vf_state(card, pci, settings)
+    }
 
 
-def _vf_states(card: Card) -> Iterator[dict[str, Any]]:
-    settings = card.settings()
-    for index, pci in enumerate(card.vfs):
-        name = netdev_of(pci)
-        seen = {"driver": driver_of(pci), "at home": name is not None, "settings": settings[index]}
-        yield {**seen, **_netdev_state(name)} if name else seen
-
-
-def _netdev_state(name: str) -> dict[str, Any]:
-    (link,) = json.loads(ip(f"-j addr show dev {name}"))
-    addresses = [one["local"] for one in link["addr_info"] if not ipaddress.ip_address(one["local"]).is_link_local]
-    return {"mtu": link["mtu"], "alias": link.get("ifalias"), "master": link.get("master"), "addresses": addresses}
+def _vf_state(card: Card, pci: str, settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    name = netdev_of(pci)
+    yield from {"driver": driver_of(pci), "at home": name is not None, **settings}.items()
+    if not card.has_macs:
+        yield "address", "a port's" if settings["address"].startswith(OURS) else "its driver's"
+    if name:
+        (link,) = json.loads(ip(f"-j addr show dev {name}"))
+        # Link-local addresses come and go with the link.
+        yield "addresses", [one["local"] for one in link["addr_info"] if one["scope"] != "link"]
+        yield from ((key, link.get(key)) for key in ("mtu", "ifalias", "master"))
 
 
 def until(what: str, condition: Callable[[], bool], seconds: float = 30.0, every: float = 0.05) -> None:

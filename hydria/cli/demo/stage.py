@@ -1,6 +1,10 @@
-"""A whole Hydria of its own: `hydria up` in a temporary directory, a private fabric, test hosts. Leaves nothing."""
+"""A whole Hydria of its own: `hydria up` in a temporary directory, test hosts, a private fabric or this machine's NICs.
+
+Leaves nothing.
+"""
 
 import contextlib
+import os
 import shutil
 import signal
 import sys
@@ -23,6 +27,8 @@ from hydria.sriov import namespaces
 
 T = TypeVar("T")
 
+PATIENCE = float(os.environ.get("HYDRIA_STAGE_PATIENCE", "1"))
+"""How many times longer anything may take than on a real CPU: an emulated one is ten to twenty times slower."""
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
@@ -60,12 +66,26 @@ class StageFailed(HydriaError):
 class Stage:
     """`with Stage(...) as stage`: inside the block everything answers; after it nothing is left."""
 
-    def __init__(self, name: str, *, host_names: Sequence[str], vfs: int = 8) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        host_names: Sequence[str],
+        vfs: int = 8,
+        pfs: Mapping[str, str] | None = None,
+        bridges: Mapping[str, str] | None = None,
+    ) -> None:
+        """`pfs`, PF → physical network: this machine's own instead of software PFs, and `bridges`, the other way."""
         # Unix sockets live below it, whose paths may have no more than 107 bytes.
         self.root = Path(tempfile.mkdtemp(prefix="hydria-"))
         self.state = StateDirectory(self.root / "state")
         self.fabric = name
-        self._options = [f"--vfs={vfs}", *(f"--host-name={host}" for host in host_names)]
+        self._options = [f"--host-name={host}" for host in host_names]
+        if pfs is None:
+            self._options += ["--fabric=software", f"--vfs={vfs}"]
+        else:
+            self._options += ["--fabric=sriov", *(f"--pf={pf}={network}" for pf, network in pfs.items())]
+            self._options += [f"--bridge={network}={bridge}" for network, bridge in (bridges or {}).items()]
         self._up: process.Process | None = None
         self._programs: list[process.Process] = []
 
@@ -93,7 +113,7 @@ class Stage:
         """Returns when it says that it is ready. Raises StageFailed."""
         # One that was killed outright has left it behind.
         self.state.ready.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "hydria.cli.main", "up", f"--state-dir={self.state.root}", "--fabric=software"]
+        argv = [sys.executable, "-m", "hydria.cli.main", "up", f"--state-dir={self.state.root}"]
         with (self.root / "up.log").open("ab") as output:
             self._up = process.start(
                 [*argv, f"--fabric-name={self.fabric}", *self._options],
@@ -123,7 +143,7 @@ class Stage:
         began = time.monotonic()
         self._up.send_signal(number)
         try:
-            self._up.wait(STOP_SECONDS)
+            self._up.wait(STOP_SECONDS * PATIENCE)
         except process.Expired as error:
             self._up.kill()
             self._up.wait()
@@ -134,13 +154,17 @@ class Stage:
 
     def add_host(self, name: str, network: str, addresses: Sequence[str] = ()) -> "TestHost":
         made = hosts.add(self.fabric, f"{self.fabric}-{name}", network, addresses)
-        return TestHost(name, namespaces.named(made.name), made.addresses, self._programs)
+        return self.host(name, namespaces.named(made.name), made.addresses)
+
+    def host(self, name: str, namespace: Path, addresses: Sequence[str]) -> "TestHost":
+        """One that is there already, with a NIC that is not the fabric's. Its programs end with the stage."""
+        return TestHost(name, namespace, tuple(addresses), self._programs)
 
     def openstack(self, cloud: str, arguments: Sequence[str], *, check: bool = True) -> process.Completed:
         """The official client, as a user types it."""
         program = Path(sys.executable).with_name("openstack")
         environment = {"OS_CLIENT_CONFIG_FILE": str(self.state.clouds), "OS_CLOUD": cloud}
-        return process.run([str(program), *arguments], timeout=120, check=check, environment=environment)
+        return process.run([str(program), *arguments], timeout=120 * PATIENCE, check=check, environment=environment)
 
     def _remove(self) -> None:
         with contextlib.ExitStack() as stack:
@@ -150,10 +174,12 @@ class Stage:
             self.stop()
 
     def _remove_fabric(self) -> None:
-        """The programs on its hosts end with it."""
+        """The programs on its hosts end with it; on others they are ended."""
         teardown.down(self.fabric)
         while self._programs:
-            self._programs.pop().wait()
+            program = self._programs.pop()
+            program.kill()
+            program.wait()
 
     def _remove_groups(self) -> None:
         """Of servers that were not deleted but killed, with the fabric."""
@@ -163,7 +189,7 @@ class Stage:
 
 
 class TestHost(msgspec.Struct, frozen=True):
-    """A client or a backend on one of the fabric's networks."""
+    """A client or a backend on one of the networks."""
 
     __test__ = False  # not a test case, whatever its name begins with
 
@@ -178,13 +204,16 @@ class TestHost(msgspec.Struct, frozen=True):
         return namespaces.inside(self.namespace, work)
 
     def run(self, argv: Sequence[str], *, check: bool = True, timeout: float = 30.0) -> process.Completed:
-        return process.run(["ip", "netns", "exec", self.namespace.name, *argv], check=check, timeout=timeout)
+        return process.run([*self._entering(), *argv], check=check, timeout=timeout)
 
     def start(self, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> process.Process:
         """It ends with the host at the latest."""
-        started = process.start(["ip", "netns", "exec", self.namespace.name, *argv], environment=environment)
+        started = process.start([*self._entering(), *argv], environment=environment)
         self.programs.append(started)
         return started
+
+    def _entering(self) -> list[str]:
+        return ["nsenter", f"--net={self.namespace}"]
 
     def serve(self, port: int = 80) -> process.Process:
         """Answers HTTP with its name. Returns when it listens."""
@@ -198,9 +227,9 @@ class TestHost(msgspec.Struct, frozen=True):
 
 def await_condition(what: str, condition: Callable[[], bool], seconds: float, every: float = 0.02) -> None:
     """Returns once it holds. Raises StageFailed."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     pause = threading.Event()
     while not condition():
         if time.monotonic() > deadline:
-            raise StageFailed(f"After {seconds:g} s still not so: {what}.")
-        pause.wait(every)
+            raise StageFailed(f"After {seconds * PATIENCE:g} s still not so: {what}.")
+        pause.wait(every * PATIENCE)

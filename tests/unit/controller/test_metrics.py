@@ -65,5 +65,5 @@ def test_it_is_served_until_it_is_stopped(metrics: Metrics) -> None:
     with pytest.raises(HydriaError, match=f"127.0.0.1:{port}"):
         metrics.serve("127.0.0.1", port)
     stop()
-    with socket.socket() as again:
-        again.bind(("127.0.0.1", port))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 5)
