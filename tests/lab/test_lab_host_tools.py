@@ -4,9 +4,10 @@ import contextlib
 import io
 import json
 import os
-import select
+import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from hydria.sriov.hardware import HardwareNics
 from hydria.sriov.inventory import VfId, VfSettings
 
 HYDRIA = (sys.executable, "-m", "hydria.cli.main")
-SECONDS = 180.0
+SECONDS = 90.0
 """For a command in a process of its own: importing its libraries takes an emulated CPU seconds."""
 
 
@@ -220,33 +221,38 @@ def _left_alone(netdev: str) -> bool:
 
 def test_watch_tells_of_each_change(public: Card, cable: Callable[[Card], Cable]) -> None:
     nics, vf = HardwareNics({public.pf: "public"}), VfId(public.pf, 5)
-    child = process.start([*HYDRIA, "sriov", "watch", "--json"], stdout=process.PIPE)
-    assert child.stdout is not None
-    try:
-        assert [(_next(child, SECONDS)["event"]) for _ in CARDS] == ["pf-new", "pf-new"]
+    with _watching() as (child, following):
+        assert [following()["event"] for _ in CARDS] == ["pf-new", "pf-new"]
         end = cable(public)
         end.pull()
-        assert _next(child)["event"] == "link-lost"
+        assert following()["event"] == "link-lost"
         end.plug()
-        assert _next(child)["event"] == "link-back"
+        assert following()["event"] == "link-back"
         with guest() as server:
             nics.hand_over(vf, VfSettings(mac="02:00:00:00:77:05"), pid=server.pid, holder="port 77")
-            change = _next(child)
+            change = following()
             assert (change["event"], change["vf"], change["holder"]) == ("vf-handed-over", str(vf), "port 77")
             nics.take_back(vf)
-            assert _next(child)["text"] == f"VF {vf} is given back by port 77"
+            assert following()["text"] == f"VF {vf} is given back by port 77"
         child.send_signal(signal.SIGINT)
         assert child.wait(60) == 0
+
+
+@contextlib.contextmanager
+def _watching() -> Iterator[tuple[process.Process, Callable[[], Any]]]:
+    """The command, and what gives its next line."""
+    child = process.start([*HYDRIA, "sriov", "watch", "--json"], stdout=process.PIPE)
+    assert child.stdout is not None
+    lines: queue.Queue[bytes] = queue.Queue()
+    reader = threading.Thread(target=lambda stdout=child.stdout: [lines.put(line) for line in stdout])
+    reader.start()
+    try:
+        yield child, lambda: json.loads(lines.get(timeout=SECONDS))
     finally:
         child.kill()
         child.wait()
+        reader.join()
         child.stdout.close()
-
-
-def _next(child: process.Process, seconds: float = 20) -> Any:
-    assert child.stdout is not None
-    assert select.select([child.stdout], [], [], seconds)[0], f"no line within {seconds} s"
-    return json.loads(child.stdout.readline())
 
 
 def test_a_vf_that_a_dead_server_left_is_found_and_taken_back(public: Card, config: Path) -> None:

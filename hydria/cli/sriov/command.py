@@ -150,7 +150,7 @@ def take_back(
 
 @app.command()
 def watch(*, config: ConfigFile = None, as_json: Json = False) -> None:
-    """A line per PF, then one for each change, until Ctrl-C: links, VFs handed over and given back, PFs gone and new."""
+    """A line per PF, then one per change, until Ctrl-C: links, VFs handed over and given back, PFs gone and new."""
     stop = _stop_on_signal()
     before: tuple[Pf, ...] = ()
     for now in Machine.load(config).watch(stop):
