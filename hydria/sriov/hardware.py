@@ -49,7 +49,7 @@ class HardwareNics(Nics):
         pfs: Mapping[str, str],
         *,
         sysfs: Path = sysfs_.ROOT,
-        records: Path = records.DIRECTORY,
+        records: Path | Records = records.DIRECTORY,
         home: Path = namespaces.OWN,
         fabric: str = "hydria",
         kernel: Kernel | None = None,
@@ -57,7 +57,7 @@ class HardwareNics(Nics):
         self._pfs = dict(pfs)
         self._home = home
         self._kernel = kernel or Linux(sysfs_.Sysfs(sysfs), home)
-        books = Records(records)
+        books = records if isinstance(records, Records) else Records(records)
         self._census = Census(self._kernel, books, self._pfs, fabric)
         self._life = Life(self._kernel, books, self._pfs, fabric)
         self._missing: frozenset[str] = frozenset()

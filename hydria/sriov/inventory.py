@@ -57,7 +57,10 @@ class Vf(Struct, frozen=True):
     settings: VfSettings = VfSettings()
     """As its PF reports them now."""
     at_home: bool = True
-    """Its netdev is where the PF's is. False: in a guest's namespace, given to vfio-pci, or gone together with one."""
+    """Its netdev is where the PF's is. False: in a guest's namespace, given to vfio-pci, or gone together with one.
+
+    Also while it bears what it was set to for a guest: a crash or the guest's end leaves that for `take_back` to clear.
+    """
     foreign: bool = False
     """Somebody has it whom we did not give it to (`holder` says who): not ours to give, nor to take back."""
     holder: str = ""

@@ -76,6 +76,12 @@ class Life:
         target = find(self._kernel, vf)
         if target is None:
             raise Terminal(f"VF {vf} is not there: this host has no PF '{vf.pf}' with that many VFs")
+        if self._kernel.eswitch_mode(target.pf.address) == "switchdev":
+            # Nothing passes before the VF's representor is plugged into a bridge, and most settings are the bridge's.
+            way_out = f"devlink dev eswitch set pci/{target.pf.address} mode legacy"
+            raise Terminal(
+                f"{target} cannot be given: its PF is in switchdev mode, where its settings are not ({way_out})"
+            )
         with self._records.locked(target.pf.address):
             target = find(self._kernel, vf)
             if target is None:

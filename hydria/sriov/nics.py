@@ -30,7 +30,8 @@ class Nics(Protocol):
         """Set the VF up through its PF, then put it into the network namespace of process `pid`.
 
         It arrives DOWN, without addresses, with `settings.mac`. May run twice, also while the guest has renamed the
-        VF or moved it into a namespace of its own. A VF that another guest of ours holds is taken back from it first.
+        VF or moved it into a namespace of its own; other settings than the first time are set while it stays there,
+        but another MAC brings it in anew. A VF that another guest of ours holds is taken back from it first.
         `holder` says whose it is then, such as "port 9a1f...", to those who list VFs.
         Raises Retryable when the process is gone, Conflict when somebody else holds the VF or uses the MAC, Terminal
         when the NIC cannot do what `settings` ask; whenever it raises, the VF is as it was before.
