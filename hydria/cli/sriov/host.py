@@ -20,7 +20,7 @@ log = Logger(__name__)
 
 _RESCAN_SECONDS = 1.0
 """Records and drivers change without a link event."""
-_QUIET_SECONDS, _QUIET_LOOKS = 0.05, 15
+_QUIET_SECONDS, _QUIET_LOOKS = 0.05, 40
 
 
 class Machine(Struct, frozen=True):
