@@ -17,6 +17,7 @@ import pytest
 from hardware import CARDS, NUMVFS, PCI, Cable, Card, bring_up, has_carrier, ip, outside_nic, peer, until
 
 from hydria.base import process
+from hydria.cli.doctor import books
 from hydria.cli.main import main
 from hydria.cloud.database import Database
 from hydria.sriov.hardware import HardwareNics
@@ -73,6 +74,7 @@ def config(tmp_path: Path) -> Path:
     database = Database(f"sqlite:///{tmp_path}/cloud.db")
     database.create_tables()
     database.close()
+    assert books.read(f"sqlite:///{tmp_path}/cloud.db") == ((), frozenset())
     return file
 
 
