@@ -1,6 +1,6 @@
 # `make help` lists the targets. Everything runs in .venv, made from uv.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers unit root e2e golden docs bench clean
+.PHONY: help setup demo test check lint types layers unit root e2e lab golden docs bench clean
 SHELL := /bin/sh
 RUN := scripts/uv run --frozen --all-extras --no-sync
 
@@ -13,8 +13,9 @@ setup: ## install what is missing: Debian packages by apt (as root), Python pack
 demo: setup ## the operator's guide, typed and shown, in a private fabric (as root)
 	@$(RUN) hydria demo
 
-test: setup check ## everything: lint, types, layers, unit, root and end-to-end tests (as root), none skipped
+test: setup check ## everything: lint, types, layers, unit, root, end-to-end and lab tests (as root), none skipped
 	@scripts/test tests
+	@$(MAKE) --no-print-directory lab
 
 check: lint types layers ## lint, types and layers, without tests
 
@@ -36,6 +37,10 @@ root: ## tests that need network namespaces (as root)
 
 e2e: ## the whole of Hydria with traffic (as root)
 	@scripts/test tests/e2e
+
+lab: ## tests on real SR-IOV NICs, those of a throw-away virtual host (as root; needs no KVM)
+	@scripts/setup --lab
+	@$(RUN) python -m lab $(LAB)
 
 golden: ## rewrite tests/golden from the renderers; read the diff
 	$(RUN) pytest -q tests/unit/render --golden

@@ -34,6 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     parser.add_argument("paths", nargs="*", default=["tests/lab"], help="tests, relative to the project [tests/lab]")
     parser.add_argument("-k", metavar="EXPR", help="only tests that match, as pytest's -k")
+    parser.add_argument("-x", action="store_true", help="end at the first failure, as pytest's -x")
     parser.add_argument("--keep", action="store_true", help="give a shell in the guest after the tests")
     parser.add_argument("--shell", choices=[profile.name for profile in MARKS], help="a shell only, on that hardware")
     parser.add_argument("--command", help="run this shell line in the guest instead of tests")
@@ -88,7 +89,7 @@ def _jobs(arguments: argparse.Namespace) -> Iterator[tuple[Profile, str]]:
     for profile, mark in MARKS.items():
         wanted = [*arguments.paths, "-m", mark, *(["-k", arguments.k] if arguments.k else [])]
         if _has_tests(wanted):
-            yield profile, shlex.join(_pytest(wanted))
+            yield profile, shlex.join([*_pytest(wanted), *(["-x"] if arguments.x else [])])
 
 
 def _has_tests(wanted: Sequence[str]) -> bool:

@@ -1,6 +1,6 @@
 """The official client without its start: one process that types many commands, as starting it takes TCG ten seconds.
 
-Each command is a run of the client's own shell, with new options, a new login and an exit status.
+Each command is a run of the client's own shell, with options and an exit status of its own.
 """
 
 import json
@@ -25,32 +25,35 @@ for line in sys.stdin:
 
 
 class Typist:
+    """A process for each user: the client keeps its first login for as long as it runs."""
+
     def __init__(self, clouds: Path) -> None:
         self._clouds = clouds
-        self._shell: process.Process | None = None
+        self._shells: dict[str, process.Process] = {}
 
     def openstack(self, cloud: str, arguments: Sequence[str], *, check: bool = True) -> process.Completed:
-        status, out, err = self._ask(["--os-cloud", cloud, *arguments])
+        status, out, err = self._ask(cloud, list(arguments))
         if check and status != 0:
             raise process.ProcessFailed(["openstack", *arguments], status, err or out)
         return process.Completed(status, out, err)
 
-    def _ask(self, arguments: Sequence[str]) -> tuple[int, str, str]:
-        if self._shell is None:
+    def _ask(self, cloud: str, arguments: Sequence[str]) -> tuple[int, str, str]:
+        if cloud not in self._shells:
+            environment = {"OS_CLIENT_CONFIG_FILE": str(self._clouds), "OS_CLOUD": cloud}
             argv = [sys.executable, "-c", SHELL]
-            environment = {"OS_CLIENT_CONFIG_FILE": str(self._clouds)}
-            self._shell = process.start(argv, stdin=process.PIPE, stdout=process.PIPE, environment=environment)
-        assert self._shell.stdin is not None
-        assert self._shell.stdout is not None
-        self._shell.stdin.write(json.dumps(arguments).encode() + b"\n")
-        self._shell.stdin.flush()
-        answer = self._shell.stdout.readline()
+            self._shells[cloud] = process.start(argv, stdin=process.PIPE, stdout=process.PIPE, environment=environment)
+        shell = self._shells[cloud]
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(json.dumps(arguments).encode() + b"\n")
+        shell.stdin.flush()
+        answer = shell.stdout.readline()
         assert answer, f"the client's shell died at {arguments}"
         status, out, err = json.loads(answer)
         return int(status), out, err
 
     def close(self) -> None:
-        if self._shell is not None:
-            self._shell.kill()
-            self._shell.communicate()
-            self._shell = None
+        while self._shells:
+            _, shell = self._shells.popitem()
+            shell.kill()
+            shell.communicate()
