@@ -93,7 +93,7 @@ class Amphora:
                 self._apply(self.spec, 0)
 
     def links_came_up(self, macs: Collection[str]) -> None:
-        """What was sent before went nowhere: a VF of an igb has no link for up to 2 s after it was brought up."""
+        """What was sent before went nowhere: a VF of an igb has no link for seconds after it was brought up."""
         with self._lock:
             spec = self.spec
         if spec is not None:

@@ -13,7 +13,8 @@ from hydria.controller.outside import Outside
 from hydria.controller.result import Again, Done, Failed, Gone, Result
 from hydria.controller.vip import ensure_vip_port
 from hydria.model.graph import Graph, without_deleted
-from hydria.model.spec import Heartbeats, Observed, Spec
+from hydria.model.spec import VIP_INTERFACE, Heartbeats, Observed, Spec
+from hydria.model.status import OperatingStatus
 from hydria.store.database import Database
 from hydria.store.graph import load_graph
 from hydria.store.outcome import Outcome
@@ -22,6 +23,8 @@ _NIC_SECONDS = 5.0
 """A guest may see a hot-plugged NIC a little after the cloud says it is there."""
 _NIC_POLL = 0.1
 _NIC_RETRY = 30.0
+_LOST_RETRY = 75.0
+"""A load balancer that has served and lost its amphora comes back by itself, as after a restart of its only host."""
 
 log = Logger(__name__)
 
@@ -44,7 +47,7 @@ class LoadBalancers:
         except Retryable as error:
             return Again(error.message, error.after, generation)
         except (Terminal, RequestError) as error:
-            return Again(error.message) if generation is None else Failed(error.message, generation)
+            return Again(error.message) if generation is None else Failed(error.message, generation, _comeback(graph))
 
     def _converge(self, graph: Graph) -> Result:
         graph = ensure_vip_port(self._outside, self._database, graph)
@@ -78,8 +81,11 @@ class LoadBalancers:
         while True:
             observed = self._outside.client.put_spec(running.address, spec)
             if not _interface_faults(observed) or time.monotonic() > deadline:
-                return observed
+                break
             self._outside.pause(_NIC_POLL)
+        if any(nic.name == VIP_INTERFACE and nic.carrier for nic in observed.interfaces):
+            self._outside.vitals.saw_link(running.row.id)
+        return observed
 
     def _teardown(self, graph: Graph) -> Gone:
         """The server first, so that nothing listens any more, then what it used, the VIP last."""
@@ -90,6 +96,11 @@ class LoadBalancers:
             remove_vip_port(self._outside, lb.id, lb.vip_port_id)
             self._sweeper.load_balancer_removed(lb.id)
         return Gone()
+
+
+def _comeback(graph: Graph) -> float | None:
+    """One that never served waits for its user: what comes free meanwhile goes to whoever asks."""
+    return None if graph.load_balancer.operating_status is OperatingStatus.OFFLINE else _LOST_RETRY
 
 
 def _done(generation: int, spec: Spec, observed: Observed, plugged: nics.Plugged, retry: float | None) -> Done:

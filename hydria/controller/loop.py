@@ -132,7 +132,9 @@ class Loop:
                 settle(self._database, self._queue, claim, outcome)
             case Gone():
                 settle_deleted(self._database, claim)
-            case Failed(reason, generation):
+            case Failed(reason, generation, again):
+                if again is not None:
+                    self._mark(claim, again)
                 settle(self._database, self._queue, claim, Outcome(generation, load_balancer_fault=reason))
             case Again(reason, _, int(generation)) if claim.attempts >= _PATIENCE:
                 self._mark(claim, _LONGEST_DELAY)
@@ -179,7 +181,7 @@ def _sentence(result: Result) -> str:
             return f"done, generation {outcome.generation}, {faults} faults"
         case Gone():
             return "deleted"
-        case Failed(reason, _):
+        case Failed(reason, _, _):
             return f"failed: {reason}"
         case Again(reason, _, _):
             return f"again: {reason}"

@@ -36,6 +36,8 @@ class Failed:
 
     reason: str
     generation: int
+    again: float | None = None
+    """Seconds after which somebody may have; None: a user's next write tells."""
 
 
 Result = Done | Gone | Again | Failed

@@ -6,7 +6,7 @@ import collections
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hydria.model.heartbeat import Heartbeat, NicCounters
 from hydria.model.spec import VIP_INTERFACE
@@ -75,6 +75,12 @@ class Vitals:
             heard = self._heard.get(amphora_id)
             return self.clock() - heard.at if heard else 0.0
 
+    def saw_link(self, amphora_id: str) -> None:
+        """Its agent said so, when it was asked: a heartbeat may come too late to tell."""
+        with self._lock:
+            heard = self._heard.get(amphora_id) or Heard(self.clock())
+            self._heard[amphora_id] = replace(heard, link_seen=True)
+
     def everybody(self) -> Mapping[str, Heard]:
         """By amphora id."""
         with self._lock:
@@ -84,7 +90,7 @@ class Vitals:
         """Its VIP's NIC, as its last heartbeat said; False also when it has not said anything yet."""
         with self._lock:
             heard = self._heard.get(amphora_id)
-        return heard is not None and heard.link_seen and heard.link_lost is None
+        return heard is not None and bool(heard.nics) and heard.link_seen and heard.link_lost is None
 
     def lost(self, amphora_id: str) -> bool:
         return self.silence(amphora_id) > self.timeout

@@ -98,7 +98,7 @@ class BridgedFabric:
                 inner.set_link(inner.need(name).index, tag=tag)
             if place.namespace != self._home:
                 self._move_out(netlink, port, tag)
-            self._connect(outer, port, bridge, place)
+            self._connect(outer, port, bridge, place, mac)
             outer.set_link(outer.need(port).index, up=True, tag=tag)
         log.info("port plugged", port_id=port_id, physical_network=physical_network, pid=pid, mac=mac)
 
@@ -117,7 +117,7 @@ class BridgedFabric:
         netlink.set_link(link.index, tag=Tag(tag.fabric, tag.kind, tag.id))
         netlink.set_link(link.index, namespace=namespaces.OWN)
 
-    def _connect(self, outer: BridgeNetlink, port: str, bridge: Link, place: Place) -> None:
+    def _connect(self, outer: BridgeNetlink, port: str, bridge: Link, place: Place, mac: str) -> None:
         if place.namespace != self._home:
             # The machine does not speak on the guest's wire, nor does it learn addresses from there.
             namespaces.set_sysctl(place.namespace, f"ipv6/conf/{port}/disable_ipv6", 1)
@@ -125,6 +125,10 @@ class BridgedFabric:
         outer.set_link(link.index, master=bridge.index)
         if place.vlan:
             outer.make_access_port(link.index, place.vlan)
+        if place.namespace != self._home:
+            # A NIC's switch may send a port's broadcasts back to its PF; a bridge that learned the guest's MAC from
+            # them would look for the guest there.
+            outer.pin(link.index, mac)
 
     def _check_same_port(self, present: Tag | None, wanted: Tag, *, untagged_is_ours: bool) -> None:
         if present is None and untagged_is_ours:

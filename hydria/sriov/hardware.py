@@ -77,22 +77,16 @@ class HardwareNics(Nics):
         while not stop.is_set():
             try:
                 with LinkEvents(self._home) as events:
+                    changing = False
                     while not stop.is_set():
                         if (now := self.scan()) != before:
                             before = now
                             yield now
-                        self._await_change(events, stop)
+                        # Once more soon after a change: the netdev of a VF goes before its device does.
+                        changing = _changes(events, stop, _LISTEN_SECONDS if changing else _RESCAN_SECONDS)
             except HydriaError as error:
                 log.warning("looking at the NICs failed", reason=error)
                 stop.wait(1)
-
-    def _await_change(self, events: LinkEvents, stop: threading.Event) -> None:
-        for _ in range(int(_RESCAN_SECONDS / _LISTEN_SECONDS)):
-            if stop.is_set():
-                return
-            if events.wait(_LISTEN_SECONDS):
-                stop.wait(_SETTLE_SECONDS)
-                return
 
     def counters(self) -> Mapping[VfId, VfCounters]:
         found: dict[VfId, VfCounters] = {}
@@ -116,6 +110,17 @@ class HardwareNics(Nics):
 
     def take_back(self, vf: VfId) -> None:
         self._life.take_back(vf)
+
+
+def _changes(events: LinkEvents, stop: threading.Event, seconds: float) -> bool:
+    """Whether links change within that time; returns as soon as they have, or when `stop` is set."""
+    for _ in range(round(seconds / _LISTEN_SECONDS)):
+        if stop.is_set():
+            return False
+        if events.wait(_LISTEN_SECONDS):
+            stop.wait(_SETTLE_SECONDS)
+            return True
+    return False
 
 
 def _spoofed(statistics: Mapping[str, int]) -> dict[int, int]:

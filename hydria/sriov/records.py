@@ -58,12 +58,27 @@ class Records:
         finally:
             os.close(fd)
 
+    def is_locked(self, pf: str) -> bool:
+        """Whether somebody changes VFs of this PF right now."""
+        try:
+            fd = os.open(self._directory / f"{pf}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # nobody has yet changed any
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def read(self, address: str) -> Record | None:
         """That of the VF at this address."""
         file = self._file(address)
         try:
             return msgspec.json.decode(file.read_bytes(), type=Record)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
+            # Who may not read them may look at the NICs nevertheless: `hydria sriov list` of anybody.
             return None
         except msgspec.DecodeError as error:
             # Written atomically, so nobody but a person can have spoilt it. It must not block the VF for good.

@@ -1,30 +1,49 @@
 """`hydria sriov` and `hydria doctor` on real NICs: what they do the kernel shows, what they recommend works."""
 
 import contextlib
+import io
 import json
 import os
+import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hardware import CARDS, NUMVFS, PCI, Cable, Card, bring_up, has_carrier, ip, outside_nic, peer, until
 
 from hydria.base import process
+from hydria.cli.doctor import books
+from hydria.cli.main import main
 from hydria.cloud.database import Database
 from hydria.sriov.hardware import HardwareNics
 from hydria.sriov.inventory import VfId, VfSettings
 
 HYDRIA = (sys.executable, "-m", "hydria.cli.main")
-SECONDS = 180.0
-"""For one command: importing its libraries takes an emulated CPU seconds."""
+SECONDS = 90.0
+"""For a command in a process of its own: importing its libraries takes an emulated CPU seconds."""
+
+
+def typed(line: str) -> process.Completed:
+    """As `hydria` does it, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "argv", ["hydria", *line.split()]),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    return process.Completed(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def hydria(line: str, *, status: int = 0) -> str:
     """What it prints; of a refusal, its words."""
-    done = process.run([*HYDRIA, *line.split()], check=False, timeout=SECONDS)
+    done = typed(line)
     assert done.status == status, f"hydria {line}: status {done.status}: {done.stdout}{done.stderr}"
     return done.stdout if status == 0 else done.stdout + done.stderr
 
@@ -55,6 +74,7 @@ def config(tmp_path: Path) -> Path:
     database = Database(f"sqlite:///{tmp_path}/cloud.db")
     database.create_tables()
     database.close()
+    assert books.read(f"sqlite:///{tmp_path}/cloud.db") == ((), frozenset())
     return file
 
 
@@ -203,43 +223,38 @@ def _left_alone(netdev: str) -> bool:
 
 def test_watch_tells_of_each_change(public: Card, cable: Callable[[Card], Cable]) -> None:
     nics, vf = HardwareNics({public.pf: "public"}), VfId(public.pf, 5)
-    child = process.start([*HYDRIA, "sriov", "watch", "--json"], stdout=process.PIPE)
-    assert child.stdout is not None
-    try:
-        # Its first look is not shown: wait until it listens to the kernel.
-        until("it watches", lambda: _listens_to_links(child.pid), SECONDS)
+    with _watching() as (child, following):
+        assert [following()["event"] for _ in CARDS] == ["pf-new", "pf-new"]
         end = cable(public)
         end.pull()
-        assert _next(child)["event"] == "link-lost"
+        assert following()["event"] == "link-lost"
         end.plug()
-        assert _next(child)["event"] == "link-back"
+        assert following()["event"] == "link-back"
         with guest() as server:
             nics.hand_over(vf, VfSettings(mac="02:00:00:00:77:05"), pid=server.pid, holder="port 77")
-            change = _next(child)
+            change = following()
             assert (change["event"], change["vf"], change["holder"]) == ("vf-handed-over", str(vf), "port 77")
             nics.take_back(vf)
-            assert (change := _next(child))["event"] == "vf-given-back"
-            assert change["text"] == f"VF {vf} is given back by port 77"
+            assert following()["text"] == f"VF {vf} is given back by port 77"
         child.send_signal(signal.SIGINT)
         assert child.wait(60) == 0
+
+
+@contextlib.contextmanager
+def _watching() -> Iterator[tuple[process.Process, Callable[[], Any]]]:
+    """The command, and what gives its next line."""
+    child = process.start([*HYDRIA, "sriov", "watch", "--json"], stdout=process.PIPE)
+    assert child.stdout is not None
+    lines: queue.Queue[bytes] = queue.Queue()
+    reader = threading.Thread(target=lambda stdout=child.stdout: [lines.put(line) for line in stdout])
+    reader.start()
+    try:
+        yield child, lambda: json.loads(lines.get(timeout=SECONDS))
     finally:
         child.kill()
         child.wait()
+        reader.join()
         child.stdout.close()
-
-
-def _next(child: process.Process) -> Any:
-    assert child.stdout is not None
-    return json.loads(child.stdout.readline())
-
-
-def _listens_to_links(pid: int) -> bool:
-    """/proc/net/netlink: protocol (0 is rtnetlink) in the second field, groups in the fourth, inode in the tenth."""
-    lines = [line.split() for line in Path("/proc/net/netlink").read_text().splitlines()[1:]]
-    sockets = {f"socket:[{fields[9]}]" for fields in lines if fields[1] == "0" and int(fields[3], 16) & 1}
-    with contextlib.suppress(OSError):
-        return any(str(entry.readlink()) in sockets for entry in Path(f"/proc/{pid}/fd").iterdir())
-    return False
 
 
 def test_a_vf_that_a_dead_server_left_is_found_and_taken_back(public: Card, config: Path) -> None:
@@ -258,7 +273,7 @@ def test_a_vf_that_a_dead_server_left_is_found_and_taken_back(public: Card, conf
 
 
 def examine(config: Path) -> list[dict[str, Any]]:
-    done = process.run([*HYDRIA, "doctor", "--json", "--config", str(config)], check=False, timeout=SECONDS)
+    done = typed(f"doctor --json --config {config}")
     told = json.loads(done.stdout)
     assert done.status == {"ok": 0, "note": 0, "warning": 1, "error": 2}[told["status"]], done.stderr
     found: list[dict[str, Any]] = told["findings"]
@@ -291,11 +306,11 @@ def test_the_doctors_commands_mend_what_it_finds(public: Card, spoiled: Path, tm
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {" ".join(HYDRIA)} "$@"\n')
     program.chmod(0o755)
-    state = ["--state-dir", str(spoiled.parent)]
 
     def look() -> list[dict[str, Any]]:
-        done = process.run([*HYDRIA, "doctor", "--json", *state], check=False, timeout=SECONDS)
-        found: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
+        found: list[dict[str, Any]] = json.loads(typed(f"doctor --json --state-dir {spoiled.parent}").stdout)[
+            "findings"
+        ]
         return [one for one in found if one["severity"] in {"warning", "error"} and one["id"] in SPOILED]
 
     found = look()

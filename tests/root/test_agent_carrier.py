@@ -76,7 +76,7 @@ def test_link_loss_is_told_within_a_second_and_the_vips_are_advertised_when_it_r
 
 
 def test_a_link_that_comes_only_after_the_spec_is_advertised(here: World, plugged: tuple[Amphora, str]) -> None:
-    """As a VF of an igb: it has no link for up to 2 s after it was brought up."""
+    """As a VF of an igb: it has no link for seconds after it was brought up."""
     amphora, far_end = plugged
     ip("link", "set", far_end, "down", netns=here.fabric)
     observed = amphora.put(SLOW)

@@ -85,6 +85,7 @@ def test_a_port_is_on_the_operators_bridge(sriov: SriovFabric) -> None:
         for where, name, address in ((pid, "nic0", "10.0.0.1/24"), (other, "far", "10.0.0.2/24")):
             sriov.configure(pid=where, name=name, addresses=[address])
         assert reaches(pid, "10.0.0.2")
+        assert f"{MAC} sticky master br0 static" in run(f"bridge fdb show dev {TAP}")
         for _ in range(2):
             sriov.unplug(port_id=PORT)
         assert "nic0" not in ip("-o link", pid=pid)

@@ -150,13 +150,11 @@ def take_back(
 
 @app.command()
 def watch(*, config: ConfigFile = None, as_json: Json = False) -> None:
-    """A line for each change, until Ctrl-C: links lost and back, VFs handed over and given back, PFs gone and new."""
+    """A line per PF, then one per change, until Ctrl-C: links, VFs handed over and given back, PFs gone and new."""
     stop = _stop_on_signal()
-    before: tuple[Pf, ...] | None = None
+    before: tuple[Pf, ...] = ()
     for now in Machine.load(config).watch(stop):
-        if before is None and not as_json:
-            print(f"watching {', '.join(pf.name for pf in now) or 'for PFs: there are none'}", flush=True)
-        for change in changes(before if before is not None else now, now):
+        for change in changes(before, now):
             when = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             if as_json:
                 print(json.dumps({"time": when, **msgspec.to_builtins(change)}), flush=True)

@@ -14,11 +14,13 @@ from hydria.sriov.hardware import HardwareNics, host_pfs
 from hydria.sriov.inventory import Pf, Vf
 from hydria.sriov.netlink.events import LinkEvents
 from hydria.sriov.preparation import Device
+from hydria.sriov.records import Records
 
 log = Logger(__name__)
 
 _RESCAN_SECONDS = 1.0
 """Records and drivers change without a link event."""
+_QUIET_SECONDS, _QUIET_LOOKS = 0.05, 40
 
 
 class Machine(Struct, frozen=True):
@@ -52,6 +54,7 @@ class Machine(Struct, frozen=True):
     def watch(self, stop: threading.Event) -> Iterator[tuple[Pf, ...]]:
         """As Nics.watch, of all PFs, also of those that come."""
         before: tuple[Pf, ...] | None = None
+        now: tuple[Pf, ...] = ()
         with LinkEvents() as events:
             while not stop.is_set():
                 try:
@@ -63,6 +66,15 @@ class Machine(Struct, frozen=True):
                         before = now
                         yield now
                 events.wait(_RESCAN_SECONDS)
+                self._await_quiet(now, stop)
+
+    def _await_quiet(self, pfs: tuple[Pf, ...], stop: threading.Event) -> None:
+        """A VF that is being handed over or taken back shows states that are none: wait, though not for long."""
+        records = Records()
+        for _ in range(_QUIET_LOOKS):
+            if not any(pf.pci_address and records.is_locked(pf.pci_address) for pf in pfs):
+                return
+            stop.wait(_QUIET_SECONDS)
 
 
 def pf_of(device: Device, found: tuple[Pf, ...]) -> Pf:

@@ -8,6 +8,9 @@ from hydria.sriov.netlink.links import Netlink
 _RTEXT_FILTER_BRVLAN = 2
 _AF_BRIDGE = 7
 _NTF_SELF = 0x02
+_NTF_MASTER, _NTF_STICKY = 0x04, 0x40
+_NUD_NOARP = 0x40
+"""To a bridge: static, where "permanent" would be an address of its own."""
 _PVID, _UNTAGGED = 0x2, 0x4
 
 
@@ -44,6 +47,11 @@ class BridgeNetlink(Netlink):
         attempt = f"Take bridge port {port} out of VLAN {vlan}"
         info = {"vid": vlan}
         self._ask(attempt, lambda: self._route.vlan_filter("del", index=port, vlan_info=info), fine=(errno.ENOENT,))
+
+    def pin(self, port: int, mac: str) -> None:
+        """`bridge fdb add MAC dev PORT master static sticky`: whoever else sends from it. May run twice."""
+        values = {"ifindex": port, "lladdr": mac, "flags": _NTF_MASTER | _NTF_STICKY, "state": _NUD_NOARP}
+        self._ask(f"Pin {mac} to bridge port {port}", lambda: self._route.fdb("replace", **values))
 
     def addresses_let_through(self, nic: int) -> frozenset[str]:
         """MACs that somebody told the NIC to let through to the bridge above it, beside its own."""

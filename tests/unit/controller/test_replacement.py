@@ -84,10 +84,17 @@ def test_a_link_that_is_lost_for_a_moment_is_no_reason(world: World, served: Loa
 
 def test_a_link_that_was_never_seen_has_more_time(world: World, served: LoadBalancer) -> None:
     """Else a successor on a PF without a link would be replaced by the next one at once, and so on for ever."""
+    world.kill_and_restart()
     mouth = Mouth(world, served.id)
     speak(world, mouth, 29, carrier=False)
     assert amphora(world, served).replace_for is None
     speak(world, mouth, 2, carrier=False)
+    assert amphora(world, served).replace_for is Replacement.LINK
+
+
+def test_a_link_that_was_lost_before_the_first_heartbeat(world: World, served: LoadBalancer) -> None:
+    """The agent has told of it in its answer to the spec."""
+    speak(world, Mouth(world, served.id), 4, carrier=False)
     assert amphora(world, served).replace_for is Replacement.LINK
 
 
@@ -199,6 +206,24 @@ def test_a_dead_one_goes_first_because_its_vf_may_be_the_last(world: World, serv
     world.cloud.interruptions.calls.clear()
     world.run()
     assert server_calls(world) == ["delete_server", "create_server"]
+    assert left(world) == before
+
+
+def test_one_that_was_lost_comes_back_by_itself_when_there_is_a_host_again(world: World, served: LoadBalancer) -> None:
+    """As after a restart of the only machine, whose PFs appear a little later than its services."""
+    before = left(world)
+    world.cloud.kill_server(amphora(world, served).compute_id or "")
+    hosts = {host.name: host.vfs for host in world.cloud.hosts.values()}
+    for host in world.cloud.hosts.values():
+        host.vfs = {}
+    world.loop.resync(0)
+    world.run()
+    assert world.status(served.id) == "ERROR"
+    for name, vfs in hosts.items():
+        world.cloud.hosts[name].vfs = vfs
+    world.now += 80
+    world.run()
+    assert world.status(served.id) == "ACTIVE"
     assert left(world) == before
 
 
