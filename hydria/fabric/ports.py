@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from hydria.base import config
-from hydria.base.errors import Conflict, Terminal, invalid_field
+from hydria.base.errors import Conflict, Retryable, Terminal, invalid_field
 from hydria.base.log import Logger
 from hydria.fabric import guard, management, teardown
 from hydria.sriov import namespaces
@@ -169,9 +169,17 @@ class BridgedFabric:
             found.update(tag.id for tag in tags if tag and (tag.fabric, tag.kind) == (self.name, "port"))
         return frozenset(found)
 
-    def configure(self, *, pid: int, name: str, addresses: Sequence[str]) -> None:
-        """What DHCP would do for the management NIC: addresses (ADDRESS/LENGTH), then up. May run twice."""
-        mac = configure(namespaces.of_process(pid), name, addresses)
+    def configure(self, *, pid: int, mac: str, addresses: Sequence[str]) -> None:
+        """What DHCP would do for a guest's first NIC: addresses (ADDRESS/LENGTH), then up. May run twice.
+
+        Found by its MAC: what a VF's netdev is called only its driver, and whoever renames it, knows.
+        """
+        guest = namespaces.of_process(pid)
+        with Netlink(guest) as netlink:
+            name = next((link.name for link in netlink.links() if link.mac == mac), None)
+        if name is None:
+            raise Retryable(f"Configuring the NIC with MAC {mac} of process {pid}: it is not there.")
+        configure(guest, name, addresses)
         management.introduce(self.name, mac, addresses)
 
     def down(self) -> list[str]:
@@ -183,14 +191,12 @@ def no_tagging(physical_network: str, vlan: int, why: str) -> Terminal:
     return Terminal(f"No normal port on VLAN {vlan} of physical network '{physical_network}': {why}")
 
 
-def configure(namespace: Path, name: str, addresses: Sequence[str]) -> str:
-    """Returns its MAC."""
+def configure(namespace: Path, name: str, addresses: Sequence[str]) -> None:
     with Netlink(namespace) as netlink:
         link = netlink.need(name)
         for address in addresses:
             netlink.add_address(link.index, address)
         netlink.set_link(link.index, up=True)
-    return link.mac
 
 
 def _port_name(port_id: str) -> str:

@@ -27,7 +27,7 @@ class Site:
 
     def plug(self, pid: int, address: str, *, vlan: int = 0) -> None:
         self.fabric.plug(port_id=PORT, mac=MAC, physical_network="public", pid=pid, name="nic0", vlan=vlan)
-        self.fabric.configure(pid=pid, name="nic0", addresses=[address])
+        self.fabric.configure(pid=pid, mac=MAC, addresses=[address])
 
     def let_through(self) -> bool:
         return MAC in process.run(["bridge", "fdb", "show", "dev", self.card.pf]).stdout

@@ -196,7 +196,7 @@ def test_ports_of_two_guests_talk(fabric: SoftwareFabric) -> None:
             assert ",UP" not in nic(pid, "nic0")
             assert "inet" not in ip("addr show nic0", pid=pid)
             for _ in range(2):
-                fabric.configure(pid=pid, name="nic0", addresses=[f"203.0.113.{100 + number}/24"])
+                fabric.configure(pid=pid, mac=mac, addresses=[f"203.0.113.{100 + number}/24"])
         assert fabric.ports() == {"00000001-port", "00000002-port"}
         assert reaches(one, "203.0.113.102")
         assert host_reaches(client, "203.0.113.101")
@@ -205,7 +205,7 @@ def test_ports_of_two_guests_talk(fabric: SoftwareFabric) -> None:
 def test_machine_reaches_a_guest_over_the_management_network(fabric: SoftwareFabric) -> None:
     with guest() as pid:
         fabric.plug(port_id=PORT, mac=MAC, physical_network="mgmt", pid=pid, name="eth0")
-        fabric.configure(pid=pid, name="eth0", addresses=["198.18.0.9/20"])
+        fabric.configure(pid=pid, mac=MAC, addresses=["198.18.0.9/20"])
         assert reaches(pid, "198.18.0.1")
         assert reaches(os.getpid(), "198.18.0.9")
 
@@ -302,6 +302,6 @@ def test_an_address_that_changes_hands_is_reached_at_once(fabric: SoftwareFabric
         with guest() as pid:
             mac = f"fa:16:3e:00:00:0{number}"
             fabric.plug(port_id=f"port-{number}", mac=mac, physical_network="mgmt", pid=pid, name="eth0")
-            fabric.configure(pid=pid, name="eth0", addresses=["198.18.0.9/20"])
+            fabric.configure(pid=pid, mac=mac, addresses=["198.18.0.9/20"])
             assert reaches(os.getpid(), "198.18.0.9")
         fabric.unplug(port_id=f"port-{number}")

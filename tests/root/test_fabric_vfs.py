@@ -90,7 +90,7 @@ def test_vf_and_ordinary_port_on_one_network_talk(fabric: SoftwareFabric) -> Non
         fabric.nics().hand_over(VF, VfSettings(mac=MAC), pid=one)
         give_address(one, MAC, "203.0.113.101/24")
         fabric.plug(port_id="port", mac="fa:16:3e:00:00:02", physical_network="public", pid=two, name="eth1")
-        fabric.configure(pid=two, name="eth1", addresses=["203.0.113.102/24"])
+        fabric.configure(pid=two, mac="fa:16:3e:00:00:02", addresses=["203.0.113.102/24"])
         assert reaches(one, "203.0.113.102")
 
 

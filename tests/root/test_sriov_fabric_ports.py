@@ -82,8 +82,9 @@ def test_a_port_is_on_the_operators_bridge(sriov: SriovFabric) -> None:
         assert f"link/ether {MAC}" in ip("link show nic0", pid=pid)
         ip(f"link add near type veth peer name far netns {other}")
         ip("link set near master br0 up")
-        for where, name, address in ((pid, "nic0", "10.0.0.1/24"), (other, "far", "10.0.0.2/24")):
-            sriov.configure(pid=where, name=name, addresses=[address])
+        ip("link set far up", pid=other)
+        ip("addr add 10.0.0.2/24 dev far", pid=other)
+        sriov.configure(pid=pid, mac=MAC, addresses=["10.0.0.1/24"])
         assert reaches(pid, "10.0.0.2")
         assert f"{MAC} sticky master br0 static" in run(f"bridge fdb show dev {TAP}")
         for _ in range(2):
@@ -95,7 +96,7 @@ def test_a_port_is_on_the_operators_bridge(sriov: SriovFabric) -> None:
 def test_the_management_network_is_not_the_machines(sriov: SriovFabric) -> None:
     with guest() as pid:
         plug(sriov, pid, network="mgmt")
-        sriov.configure(pid=pid, name="nic0", addresses=["198.18.0.9/20"])
+        sriov.configure(pid=pid, mac=MAC, addresses=["198.18.0.9/20"])
         assert reaches(pid, "198.18.0.1")
         assert TAP not in ip("-o link")
         assert let_through() == 0

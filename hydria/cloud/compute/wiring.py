@@ -28,7 +28,7 @@ class Fabric(Protocol):
 
     def ports(self) -> Collection[str]: ...
 
-    def configure(self, *, pid: int, name: str, addresses: Sequence[str]) -> None: ...
+    def configure(self, *, pid: int, mac: str, addresses: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class Wiring:
 
     def plug(self, nic: Nic, *, pid: int) -> None:
         """May run twice. Raises Retryable when the guest is gone, Terminal when the NIC can't do it."""
-        name = self._plug(nic, pid)
+        self._plug(nic, pid)
         if nic.addresses:
-            self._fabric.configure(pid=pid, name=name, addresses=nic.addresses)
+            self._fabric.configure(pid=pid, mac=nic.mac, addresses=nic.addresses)
 
-    def _plug(self, nic: Nic, pid: int) -> str:
+    def _plug(self, nic: Nic, pid: int) -> None:
         if nic.vf is not None:
             self._nics.hand_over(nic.vf, _settings(nic), pid=pid, holder=f"port {nic.port_id}")
-            return nic.vf.kernel_name
+            return
         name = FIRST_NIC if nic.addresses else free_name(pid)
         self._fabric.plug(
             port_id=nic.port_id,
@@ -73,7 +73,6 @@ class Wiring:
             mtu=nic.mtu,
             vlan=nic.vlan,
         )
-        return name
 
     def set_anew(self, nic: Nic, *, pid: int) -> None:
         """A NIC that the guest has, after its port's settings changed. Of an ordinary port nothing is set there."""

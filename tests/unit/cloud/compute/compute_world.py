@@ -208,8 +208,8 @@ class FakeFabric:
     def ports(self) -> set[str]:
         return set(self.plugged)
 
-    def configure(self, *, pid: int, name: str, addresses: Sequence[str]) -> None:
-        assert name == "eth0" or name.startswith("pf-")
+    def configure(self, *, pid: int, mac: str, addresses: Sequence[str]) -> None:
+        assert mac
         self.configured[pid] = addresses
         self._points.pass_()
 

