@@ -9,6 +9,9 @@ from hardware import CARDS, Cable, Card, bring_up, state, until
 if "HYDRIA_LAB" not in os.environ:
     raise pytest.UsageError("tests/lab needs real NICs to spoil: make lab, or python -m lab tests/lab/FILE.")
 
+# Tests of other directories that are also run here.
+pytest.register_assert_rewrite("e2e", "root")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _prepared_host() -> None:

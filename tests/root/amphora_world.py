@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ from cryptography.x509.oid import NameOID
 
 from hydria.agent.namespace import Namespace
 from hydria.base import process
+from hydria.cli.demo.stage import PATIENCE
 from hydria.model.heartbeat import Heartbeat, unseal
 from hydria.model.spec import (
     AgentConfig,
@@ -59,6 +61,11 @@ CAPABILITIES = (
 )
 SUPERVISOR = 'while :; do "$@"; echo "agent ended with $?"; read -t 0.05 _ </dev/zero; done'
 _numbers = itertools.count()
+generations = itertools.count(1)
+"""Of specs, for all tests: an agent heeds no older one than it has."""
+
+SHORT = 0.2 + 0.1 * PATIENCE
+"""Seconds that what is dropped is waited for."""
 
 
 def ip(*arguments: str, netns: str | None = None, check: bool = True) -> str:
@@ -68,6 +75,7 @@ def ip(*arguments: str, netns: str | None = None, check: bool = True) -> str:
 
 def eventually(condition: Callable[[], T], timeout: float = 10.0) -> T:
     """Looks again every 20 ms, for what no event tells of; gives what `condition` gave when it was truthy."""
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     pause = threading.Event()
     while not (result := condition()):
@@ -90,10 +98,12 @@ class Host:
         for address in addresses:
             ip("address", "add", address, "dev", "eth0", *(["nodad"] if ":" in address else []), netns=self.name)
 
-    def connect(self, address: str, port: int, timeout: float = 2.0) -> socket.socket:
+    def connect(self, address: str, port: int, timeout: float = 2.0 * PATIENCE) -> socket.socket:
         return self.namespace.inside(lambda: socket.create_connection((address, port), timeout))
 
-    def get(self, address: str, port: int, path: str = "/", timeout: float = 2.0, **headers: str) -> tuple[int, str]:
+    def get(
+        self, address: str, port: int, path: str = "/", timeout: float = 2.0 * PATIENCE, **headers: str
+    ) -> tuple[int, str]:
         """Status and body of one GET on a connection of its own."""
         connection = http.client.HTTPConnection(address, port, timeout=timeout)
         connection.sock = self.connect(address, port, timeout)
@@ -102,7 +112,7 @@ class Host:
             response = connection.getresponse()
             return response.status, response.read().decode()
 
-    def can_connect(self, address: str, port: int, timeout: float = 0.3) -> bool:
+    def can_connect(self, address: str, port: int, timeout: float = SHORT) -> bool:
         try:
             self.connect(address, port, timeout).close()
         except OSError:
@@ -161,6 +171,9 @@ class World:
         self.client = Host(self, "client", "public", ("203.0.113.10/24", "2001:db8:1::10/64"))
         self.stranger = Host(self, "stranger", "public", ("203.0.113.66/24", "2001:db8:1::66/64"))
         self.backends = [Backend(self, f"b{number}", 10 + number) for number in (1, 2, 3)]
+
+    def amphora(self, certificates: "Certificates", *, nftables: bool = True) -> "Amphora":
+        return Amphora(self, certificates, nftables=nftables)
 
     def plug(self, bridge: str, name: str, *, netns: str, mac: str | None = None, mtu: int = 1500) -> str:
         """A NIC with its other end in `bridge`, whose name is given; `netns` is a name or a process id."""
@@ -247,7 +260,6 @@ class Amphora:
 
     def boot(self) -> None:
         read, write = os.pipe()
-        python = str(Path(__file__).parents[2] / ".venv/bin/python")
         command = [
             *("bwrap", "--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--as-pid-1"),
             *("--cap-drop", "ALL", *(word for name in CAPABILITIES for word in ("--cap-add", f"CAP_{name}"))),
@@ -256,7 +268,7 @@ class Amphora:
             *("--bind", "/proc/sys/net", "/proc/sys/net", "--setenv", "PATH", self._path),
             *("--info-fd", str(write), "--chdir", "/", "--", "/bin/bash", "-c"),
             *("read _; " + SUPERVISOR, "supervisor"),
-            *(python, "-m", "hydria.agent", "--config", "/run/configuration/agent.json"),
+            *(sys.executable, "-m", "hydria.agent", "--config", "/run/configuration/agent.json"),
         ]
         with self.log.open("ab") as log:
             self._bwrap = process.start(
@@ -281,6 +293,10 @@ class Amphora:
 
     def plug_vip(self) -> str:
         return self.world.plug("public", "ens9", netns=str(self.pid), mac=VIP_MAC)
+
+    def unplug_vip(self) -> None:
+        """As `plug_vip` put it in, whatever the agent has called it since."""
+        self.run("ip", "link", "delete", "eth1")
 
     def plug_members(self) -> str:
         return self.world.plug("members", "ens8", netns=str(self.pid), mac=MEMBER_MAC)
@@ -332,7 +348,7 @@ class Amphora:
         context = self.certificates.client(certificate or self.certificates.controller)
 
         def connect() -> http.client.HTTPSConnection:
-            plain = self.world.namespace.inside(lambda: socket.create_connection(AGENT, 2.0))
+            plain = self.world.namespace.inside(lambda: socket.create_connection(AGENT, 2.0 * PATIENCE))
             plain.settimeout(30)
             connection = http.client.HTTPSConnection(*AGENT, timeout=30)
             with contextlib.ExitStack() as undo:
@@ -341,7 +357,7 @@ class Amphora:
                 undo.pop_all()
             return connection
 
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 10 * PATIENCE
         while True:
             try:
                 connection = connect()
@@ -402,7 +418,7 @@ def here(tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def amphora(here: World, tmp_path: Path) -> Amphora:
     """Both NICs plugged, no spec yet."""
-    made = Amphora(here, Certificates(tmp_path))
+    made = here.amphora(Certificates(tmp_path))
     made.plug_vip()
     made.plug_members()
     return made

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from amphora_world import (
+from msgspec.structs import replace
+
+from hydria.model.spec import HealthMonitorSpec, PoolSpec, Spec
+from root.amphora_world import (
     LISTENER,
     MEMBER_NIC,
     MEMBERS,
@@ -22,9 +25,6 @@ from amphora_world import (
     World,
     eventually,
 )
-from msgspec.structs import replace
-
-from hydria.model.spec import HealthMonitorSpec, PoolSpec, Spec
 
 pytestmark = pytest.mark.root
 

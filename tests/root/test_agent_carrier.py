@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from amphora_world import SPEC, VIP, VIP6, VIP_MAC, Amphora, Certificates, Controller, Host, World, ip
 from msgspec.structs import replace
 
 from hydria.model.heartbeat import Heartbeat
 from hydria.model.spec import Heartbeats
+from root.amphora_world import SPEC, VIP, VIP6, VIP_MAC, Amphora, Certificates, Controller, Host, World, ip
 
 pytestmark = pytest.mark.root
 

@@ -1,7 +1,6 @@
 """What the amphora lets in, tried from outside. Names of upstream's holes (H-n) where one must not come back."""
 
 import contextlib
-import itertools
 import socket
 import struct
 import threading
@@ -9,11 +8,17 @@ import time
 from pathlib import Path
 
 import pytest
-from amphora_world import (
+from msgspec.structs import replace
+
+from hydria.base import process
+from hydria.model.spec import HealthMonitorSpec, ListenerSpec, Spec
+from hydria.render import nftables
+from root.amphora_world import (
     AGENT,
     LISTENER,
     MEMBER_NIC,
     POOL,
+    SHORT,
     SPEC,
     VIP,
     VIP6,
@@ -22,21 +27,15 @@ from amphora_world import (
     Certificates,
     World,
     eventually,
+    generations,
     ip,
 )
-from msgspec.structs import replace
-
-from hydria.base import process
-from hydria.model.spec import HealthMonitorSpec, ListenerSpec, Spec
-from hydria.render import nftables
 
 pytestmark = pytest.mark.root
 
-_generations = itertools.count(1)
-
 
 def with_listeners(*listeners: ListenerSpec, base: Spec = SPEC) -> Spec:
-    return replace(base, generation=next(_generations), listeners=listeners)
+    return replace(base, generation=next(generations), listeners=listeners)
 
 
 def test_only_listener_ports_answer(here: World, amphora: Amphora) -> None:
@@ -163,7 +162,7 @@ def test_h20_forbidden_sources_lose_their_established_connections(here: World, a
         amphora.put(with_listeners(replace(LISTENER, allowed_cidrs=("203.0.113.10/32",))))
         kept.sendall(request)
         assert kept.recv(4096).startswith(b"HTTP/1.1 200")
-        lost.settimeout(0.5)
+        lost.settimeout(SHORT)
         lost.sendall(request)
         with pytest.raises(TimeoutError):
             lost.recv(4096)
@@ -248,7 +247,7 @@ def test_500_listeners_of_20_cidrs_load_in_a_second(here: World) -> None:
 
 def test_amphora_without_nftables_refuses_sriov_ports(here: World, tmp_path: Path) -> None:
     """T16: with the reason; and what needs no firewall of ours is served."""
-    amphora = Amphora(here, Certificates(tmp_path), nftables=False)
+    amphora = here.amphora(Certificates(tmp_path), nftables=False)
     assert b'"nftables":false' in amphora.call("GET", "/v1/info")[1]
     amphora.plug_vip()
     amphora.plug_members()

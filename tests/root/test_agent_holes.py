@@ -2,17 +2,21 @@
 
 import contextlib
 import http.server
-import itertools
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from amphora_world import (
+from msgspec.structs import replace
+
+from hydria.agent.namespace import Namespace
+from hydria.model.spec import PEERS_PORT, HealthMonitorSpec, ListenerSpec, Spec
+from root.amphora_world import (
     LISTENER,
     MEMBERS,
     POOL,
+    SHORT,
     SPEC,
     VIP,
     VIP6,
@@ -21,22 +25,18 @@ from amphora_world import (
     Host,
     World,
     eventually,
+    generations,
 )
-from msgspec.structs import replace
-
-from hydria.agent.namespace import Namespace
-from hydria.model.spec import PEERS_PORT, HealthMonitorSpec, ListenerSpec, Spec
 
 pytestmark = pytest.mark.root
 
-_generations = itertools.count(1)
 VRRP = 112
 BASE, BASE6 = "203.0.113.105", "2001:db8:1::105"
 STRANGER, STRANGER6 = "203.0.113.66", "2001:db8:1::66"
 
 
 def spec(*listeners: ListenerSpec, **changes: object) -> Spec:
-    return replace(SPEC, generation=next(_generations), listeners=listeners or (LISTENER,), **changes)
+    return replace(SPEC, generation=next(generations), listeners=listeners or (LISTENER,), **changes)
 
 
 def ruleset(amphora: Amphora) -> str:
@@ -56,7 +56,7 @@ def speak_vrrp(host: Host, family: int, target: str) -> None:
 def hearing(amphora: Amphora, family: int, protocol: int = VRRP) -> Iterator[socket.socket]:
     inside = Namespace(directory=Path(f"/proc/{amphora.pid}/root/run/netns"))
     with inside.inside(lambda: socket.socket(family, socket.SOCK_RAW, protocol)) as ear:
-        ear.settimeout(0.5)
+        ear.settimeout(SHORT)
         yield ear
 
 
@@ -107,11 +107,11 @@ def test_h10_rules_are_replaced_whole_and_never_added_to(amphora: Amphora) -> No
 
 def test_h8_the_vip_replugged_keeps_every_address(here: World, tmp_path: Path) -> None:
     """Upstream's way of plugging a network knew of no additional VIPs."""
-    amphora = Amphora(here, Certificates(tmp_path))
+    amphora = here.amphora(Certificates(tmp_path))
     amphora.plug_vip()
     amphora.plug_members()
     amphora.put(spec())
-    amphora.run("ip", "link", "delete", "eth1")
+    amphora.unplug_vip()
     amphora.plug_vip()
     eventually(lambda: {f"{VIP}/32", f"{VIP6}/128"} <= addresses(amphora, "eth1"))
     assert amphora.put(spec()).faults == ()
@@ -124,7 +124,7 @@ def addresses(amphora: Amphora, name: str) -> set[str]:
 
 def test_h17_rules_that_do_not_load_are_told_and_the_old_ones_stand(here: World, tmp_path: Path) -> None:
     """No `nft -o`, whose merging depends on the version; and whatever nft refuses, nothing is half done."""
-    amphora = Amphora(here, Certificates(tmp_path))
+    amphora = here.amphora(Certificates(tmp_path))
     amphora.plug_vip()
     amphora.plug_members()
     amphora.put(spec())

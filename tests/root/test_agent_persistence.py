@@ -7,7 +7,11 @@ import threading
 from http import cookies
 
 import pytest
-from amphora_world import (
+from msgspec.structs import replace
+
+from hydria.model.pool import SessionPersistence
+from hydria.model.spec import HealthMonitorSpec, PoolSpec, Spec
+from root.amphora_world import (
     LISTENER,
     MEMBERS,
     POOL,
@@ -17,10 +21,6 @@ from amphora_world import (
     Controller,
     World,
 )
-from msgspec.structs import replace
-
-from hydria.model.pool import SessionPersistence
-from hydria.model.spec import HealthMonitorSpec, PoolSpec, Spec
 
 pytestmark = pytest.mark.root
 

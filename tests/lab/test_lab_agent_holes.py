@@ -1,0 +1,17 @@
+"""Holes of upstream in the amphora, on real VFs: the tests of tests/root in a world of VFs. docs/holes.md."""
+
+from vf_world import here
+
+from root import test_agent_firewall, test_agent_holes
+from root.amphora_world import amphora
+
+__all__ = ["amphora", "here"]
+
+test_h1_h13_vrrp = test_agent_holes.test_h1_h13_vrrp_of_either_family_is_heard_from_the_peer_alone
+test_h2_h13_stick_tables = test_agent_holes.test_h2_h13_the_port_of_stick_tables_is_open_to_the_peer_alone
+test_h8_the_vips_vf_replugged_keeps_every_address = test_agent_holes.test_h8_the_vip_replugged_keeps_every_address
+test_h10_rules_are_replaced_whole = test_agent_holes.test_h10_rules_are_replaced_whole_and_never_added_to
+test_h16_first_rules_are_whole = test_agent_firewall.test_h16_first_rules_of_an_amphora_are_whole
+test_h17_rules_that_do_not_load = test_agent_holes.test_h17_rules_that_do_not_load_are_told_and_the_old_ones_stand
+test_h18_h19_neighbours_mld_and_ping = test_agent_firewall.test_h18_h19_neighbours_mld_and_ping
+test_e1da3f92_an_image_without_nftables = test_agent_firewall.test_amphora_without_nftables_refuses_sriov_ports
