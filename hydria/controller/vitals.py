@@ -31,7 +31,10 @@ class Heard:
 
     def next(self, heartbeat: Heartbeat, now: float) -> "Heard":
         vip = next((nic for nic in heartbeat.nics.values() if nic.name == VIP_INTERFACE), None)
-        lost = None if vip is None or vip.carrier else self.link_lost if self.link_lost is not None else now
+        link_seen = self.link_seen or (vip is not None and vip.carrier)
+        # A NIC goes altogether when its PF does; one that was never there is the spec's matter.
+        without = link_seen if vip is None else not vip.carrier
+        lost = None if not without else self.link_lost if self.link_lost is not None else now
         return Heard(
             now,
             heartbeat.sequence,
@@ -39,7 +42,7 @@ class Heard:
             heartbeat.load_balancer_id or "",
             heartbeat.nics,
             link_lost=lost,
-            link_seen=self.link_seen or (vip is not None and vip.carrier),
+            link_seen=link_seen,
         )
 
 

@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar
 from hydria.base import process
 from hydria.cli.demo import guide
 from hydria.cli.demo.client import CallFailed, Client, graph
-from hydria.cli.demo.stage import Stage, TestHost, await_condition
+from hydria.cli.demo.stage import PATIENCE, Stage, TestHost, await_condition
 from hydria.fabric.kinds import fabric_of
 from hydria.model.spec import VIP_INTERFACE
 from hydria.sriov import namespaces
@@ -28,6 +28,9 @@ from hydria.sriov.netlink import Netlink
 Json = dict[str, Any]
 T = TypeVar("T")
 BACKENDS = {"backend-a": "192.0.2.10", "backend-b": "192.0.2.11", "backend-c": "192.0.2.12"}
+
+PROMPT = 0.3 + 0.1 * PATIENCE
+"""Seconds within which whatever answers does so; what a firewall drops costs all of it."""
 
 
 def url(address: str, port: int = 80, path: str = "/") -> str:
@@ -90,12 +93,18 @@ class Scene:
         """Who answered; every request on a connection of its own, and all of them must be answered."""
         return self.client.inside(lambda: Counter(get(address, port) for _ in range(requests)))
 
-    def connects(self, address: str, port: int, *, seconds: float = 0.4, host: TestHost | None = None) -> bool:
+    def connects(self, address: str, port: int, *, seconds: float = PROMPT, host: TestHost | None = None) -> bool:
         """Whether a TCP connection is accepted; a firewall that drops costs the whole time."""
         return (host or self.client).inside(lambda: connects(address, port, seconds))
 
     def await_answer(self, address: str, port: int = 80, *, seconds: float = 10.0) -> None:
         await_condition(f"{address}:{port} answers", lambda: self.connects(address, port), seconds)
+
+    def neighbour(self) -> TestHost:
+        """A backend on network public, where VIPs are."""
+        host = self.stage.add_host("neighbour", "public")
+        host.serve()
+        return host
 
     def await_operating(self, balancer: Json, wanted: dict[str, str], seconds: float = 20.0) -> None:
         """Until the members, by address, have these operating statuses: heartbeats bring them."""
@@ -226,7 +235,7 @@ def insist(action: Callable[[], T], seconds: float = 60.0) -> T:
         threading.Event().wait(0.1)
 
 
-def get(address: str, port: int = 80, seconds: float = 3.0) -> str:
+def get(address: str, port: int = 80, seconds: float = 3.0 * PATIENCE) -> str:
     connection = http.client.HTTPConnection(address, port, timeout=seconds)
     try:
         connection.request("GET", "/")
@@ -238,7 +247,7 @@ def get(address: str, port: int = 80, seconds: float = 3.0) -> str:
     return body
 
 
-def connects(address: str, port: int, seconds: float = 0.4) -> bool:
+def connects(address: str, port: int, seconds: float = PROMPT) -> bool:
     try:
         socket.create_connection((address, port), seconds).close()
     except OSError:

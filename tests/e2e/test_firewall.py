@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from e2e.scene import Scene, Traffic, member
+from e2e.scene import PROMPT, Scene, Traffic, member
+from hydria.cli.demo.stage import PATIENCE
 
 Json = dict[str, Any]
 VIP_SUBNETS = {4: "public-subnet", 6: "public-subnet6"}
@@ -78,7 +79,7 @@ def test_the_vip_answers_echo_requests(scene: Scene, served: Json) -> None:
 
     def echoed() -> bool:
         with socket.socket(family, socket.SOCK_RAW, protocol) as raw:
-            raw.settimeout(2)
+            raw.settimeout(2 * PATIENCE)
             raw.connect((vip, 0))
             checksum = 0xFFFF - sum(int.from_bytes(request[i : i + 2], "big") for i in range(0, 8, 2))
             raw.send(request[:2] + checksum.to_bytes(2, "big") + request[4:])
@@ -113,14 +114,14 @@ def test_h22_a_disabled_listener_is_closed_and_opens_again(scene: Scene, served:
 def test_h20_tightening_allowed_cidrs_ends_established_flows(scene: Scene, served: Json) -> None:
     vip = served["vip_address"]
     with listener(scene, served, 8083) as made:
-        connection = scene.client.inside(lambda: socket.create_connection((vip, 8083), 3))
+        connection = scene.client.inside(lambda: socket.create_connection((vip, 8083), 3 * PATIENCE))
         with connection:
-            connection.settimeout(3)
+            connection.settimeout(3 * PATIENCE)
             ask = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
             connection.sendall(ask)
             assert b"200" in connection.recv(4096)
             update(scene, served, made["id"], allowed_cidrs=[elsewhere(served)])
-            connection.settimeout(1)
+            connection.settimeout(2 * PROMPT)
             with contextlib.suppress(OSError):
                 connection.sendall(ask)
                 assert b"200" not in connection.recv(4096)
@@ -138,20 +139,27 @@ def test_rules_are_replaced_while_traffic_flows(scene: Scene, served: Json) -> N
     assert traffic.failures == []
 
 
-def test_h7_an_ipv4_wildcard_does_not_admit_ipv6(scene: Scene) -> None:
-    """One listener on a VIP of each family: what the IPv4 wildcard says is about IPv4."""
-    subnet6 = scene.subnet("public-subnet6")
-    extra = [{"subnet_id": subnet6}]
+@pytest.fixture(scope="module")
+def dual(scene: Scene) -> Iterator[Json]:
+    """One listener on a VIP of each family."""
+    extra = [{"subnet_id": scene.subnet("public-subnet6")}]
     members = [member("192.0.2.10", scene.subnet("members-subnet"), sriov=True)]
     with scene.balancer("h7", members, flavor_id=scene.flavor_id, additional_vips=extra) as balancer:
-        listener_id = scene.listener_of(balancer)
-        vip4, vip6 = balancer["vip_address"], balancer["additional_vips"][0]["ip_address"]
-        scene.await_answer(vip4)
-        scene.await_answer(vip6)
-        update(scene, balancer, listener_id, allowed_cidrs=["0.0.0.0/0"])
-        assert (scene.connects(vip4, 80), scene.connects(vip6, 80)) == (True, False)
-        update(scene, balancer, listener_id, allowed_cidrs=["::/0"])
-        assert (scene.connects(vip4, 80), scene.connects(vip6, 80)) == (False, True)
+        yield balancer
+
+
+def test_h7_an_ipv4_wildcard_does_not_admit_ipv6(scene: Scene, dual: Json) -> None:
+    """What the IPv4 wildcard says is about IPv4."""
+    listener_id = scene.listener_of(dual)
+    vip4, vip6 = dual["vip_address"], dual["additional_vips"][0]["ip_address"]
+    scene.await_answer(vip4)
+    scene.await_answer(vip6)
+    update(scene, dual, listener_id, allowed_cidrs=["0.0.0.0/0"])
+    assert (scene.connects(vip4, 80), scene.connects(vip6, 80)) == (True, False)
+    update(scene, dual, listener_id, allowed_cidrs=["::/0"])
+    assert (scene.connects(vip4, 80), scene.connects(vip6, 80)) == (False, True)
+    update(scene, dual, listener_id, allowed_cidrs=None)
+    assert (scene.connects(vip4, 80), scene.connects(vip6, 80)) == (True, True)
 
 
 def test_h3_and_h16_the_first_listener_opens_and_the_last_one_closes(scene: Scene) -> None:

@@ -33,14 +33,13 @@ def test_h4_ordinary_vip_with_vf_members(scene: Scene, member_flavor: str) -> No
 
 
 def test_a_member_in_the_vips_network_is_reached_through_the_vips_vf(scene: Scene) -> None:
-    neighbour = scene.stage.add_host("neighbour", "public")
-    neighbour.serve()
+    neighbour = scene.neighbour()
     address = neighbour.addresses[0].split("/")[0]
     members = [member(address, scene.subnet("public-subnet"))]
     with scene.balancer("one-armed", members, flavor_id=scene.flavor_id) as balancer:
         scene.await_answer(balancer["vip_address"])
         assert scene.kinds(balancer["vip_address"]) == {"eth1": "vf"}
-        assert scene.answers(balancer["vip_address"], 3) == {"neighbour": 3}
+        assert scene.answers(balancer["vip_address"], 3) == {neighbour.name: 3}
 
 
 def test_h6_a_vf_is_asked_for_on_a_network_that_has_an_ordinary_port(scene: Scene) -> None:

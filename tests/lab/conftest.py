@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from hardware import CARDS, Cable, Card, bring_up, state, until
+from hardware import CARDS, Cable, Card, as_before, bring_up
 
 if "HYDRIA_LAB" not in os.environ:
     raise pytest.UsageError("tests/lab needs real NICs to spoil: make lab, or python -m lab tests/lab/FILE.")
@@ -20,18 +20,9 @@ def _prepared_host() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _every_vf_is_home_afterwards(_prepared_host: None) -> Iterator[None]:
-    """Unclaimed, with the settings that it had: whatever a file's tests are about, its VFs come back."""
-    before = state()
-    yield
-    try:
-        # Awaited: the kernel takes a moment to end the namespace of a guest that died.
-        until("every VF is at home, as it was", lambda: state() == before, 30, 0.5)
-    except AssertionError:
-        after = state()
-        changed = [f"{key}: {before.get(key)} -> {after.get(key)}" for key in after if after[key] != before.get(key)]
-        pytest.fail(f"not as it was: {'; '.join(changed)}", pytrace=False)
-    finally:
-        bring_up()
+    """After each file, whatever its tests are about."""
+    with as_before():
+        yield
 
 
 @pytest.fixture

@@ -121,6 +121,22 @@ def state() -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def as_before() -> Iterator[None]:
+    """Whatever happens inside, every VF comes back: unclaimed, with the settings that it had."""
+    before = state()
+    yield
+    try:
+        # Awaited: the kernel takes a moment to end the namespace of a guest that died.
+        until("every VF is at home, as it was", lambda: state() == before, 30, 0.5)
+    except AssertionError as error:
+        after = state()
+        changed = [f"{key}: {before.get(key)} -> {after.get(key)}" for key in after if after[key] != before.get(key)]
+        raise AssertionError(f"not as it was: {'; '.join(changed)}") from error
+    finally:
+        bring_up()
+
+
 def _vf_state(card: Card, pci: str, settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     name = netdev_of(pci)
     yield from {"driver": driver_of(pci), "at home": name is not None, **settings}.items()

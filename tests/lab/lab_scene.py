@@ -23,6 +23,13 @@ from hydria.cli.demo.stage import Stage, TestHost
 from hydria.fabric.addresses import subnets
 from hydria.sriov import namespaces
 
+# Nothing may count as lost or late only because the CPU is emulated.
+os.environ.update(
+    HYDRIA_CONTROLLER__BOOT_TIMEOUT="240",
+    HYDRIA_CONTROLLER__HEARTBEAT_TIMEOUT="60",
+    HYDRIA_CONTROLLER__LEASE_SECONDS="60",
+)
+
 Json = dict[str, Any]
 
 OURS = NUMVFS - 1
@@ -93,6 +100,11 @@ class LabScene(Scene):
     clients: Mapping[str, TestHost] = None  # type: ignore[assignment]
     """By name: where they sit makes the difference."""
 
+    def neighbour(self) -> TestHost:
+        host = self.clients["client-outside"]
+        host.serve()
+        return host
+
 
 @contextlib.contextmanager
 def opened(name: str) -> Iterator[LabScene]:
@@ -143,7 +155,8 @@ def bridged() -> Iterator[None]:
             address, bridge = _addresses(card.wire, _numbers(card)[1])[0], f"br-{card.wire}"
             ip(f"link set dev {card.pf} master {bridge}")
             stack.callback(ip, f"link set dev {card.pf} nomaster")
-            # Broadcasts of the PF come back to it, from which the bridge would learn that its other ports were out there.
+            # Broadcasts of the PF come back to it, from which the bridge would learn that its other ports were out
+            # there.
             ip(f"link set dev {card.pf} type bridge_slave learning off")
             ip(f"addr delete {address} dev {card.pf}")
             stack.callback(ip, f"addr add {address} dev {card.pf}")

@@ -1,4 +1,4 @@
-"""The world of tests/root/amphora_world.py with real VFs in place of veths: amphora, clients and backends each have one.
+"""The world of tests/root/amphora_world.py, where amphora, clients and backends have real VFs in place of veths.
 
 Its management network stays a bridge, as in production.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hardware import CARDS, ip, until
 
+from hydria.model.spec import Observed, Spec
 from hydria.sriov.hardware import HardwareNics
 from hydria.sriov.inventory import VfId, VfSettings
 from root.amphora_world import MEMBER_MAC, VIP_MAC, Amphora, Certificates, World
@@ -60,7 +61,7 @@ class VfAmphora(Amphora):
     def unplug_vip(self) -> None:
         self.world.unplug(VIP_MAC)
 
-    def put(self, spec):  # type: ignore[no-untyped-def]
+    def put(self, spec: Spec) -> Observed:
         """Once its VFs have a link: a real one takes a moment from being set up."""
         observed = super().put(spec)
         for interface in observed.interfaces:
@@ -68,7 +69,7 @@ class VfAmphora(Amphora):
         return observed
 
     def _has_carrier(self, name: str) -> bool:
-        return self.run("cat", f"/sys/class/net/{name}/carrier", check=False).stdout.strip() == "1"
+        return "LOWER_UP" in self.run("ip", "link", "show", "dev", name, check=False).stdout
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from conftest import Mouth, World
 from hydria.base.errors import Retryable
 from hydria.model.amphora import Amphora, Replacement
 from hydria.model.load_balancer import LoadBalancer
+from hydria.model.spec import VIP_INTERFACE
 from hydria.store import amphorae, resources
 
 
@@ -70,6 +71,19 @@ def test_without_a_link_the_successor_comes_before_the_old_one_goes(world: World
     after = Mouth(world, served.id)
     after.speak(nics=after.nics())
     assert world.graph(served.id).load_balancer.operating_status == "ONLINE"
+
+
+def test_a_nic_that_is_gone_with_its_pf_has_no_link_either(world: World, served: LoadBalancer) -> None:
+    old, mouth = amphora(world, served), Mouth(world, served.id)
+    speak(world, mouth, 0.5, carrier=True)
+    world.cloud.cut_link("host1", "public")
+    for _ in range(16):
+        world.now += 0.25
+        mouth.speak(nics={mac: nic for mac, nic in mouth.nics(carrier=True).items() if nic.name != VIP_INTERFACE})
+        mouth.watch.look()
+    world.run()
+    assert amphora(world, served).id != old.id
+    assert world.status(served.id) == "ACTIVE"
 
 
 def test_a_link_that_is_lost_for_a_moment_is_no_reason(world: World, served: LoadBalancer) -> None:

@@ -17,7 +17,6 @@ from lab_scene import (
     LabScene,
     Service,
     bridged,
-    opened,
 )
 
 from e2e.scene import BACKENDS, guest_processes, member, type_guide
@@ -25,20 +24,7 @@ from hydria.cli.demo import guide
 from hydria.cli.demo.stage import await_condition
 from hydria.fabric.addresses import subnets
 
-# Nothing may count as lost or late only because the CPU is emulated.
-os.environ.update(
-    HYDRIA_CONTROLLER__BOOT_TIMEOUT="240",
-    HYDRIA_CONTROLLER__HEARTBEAT_TIMEOUT="60",
-    HYDRIA_CONTROLLER__LEASE_SECONDS="60",
-)
-
 FAMILIES = (4, 6)
-
-
-@pytest.fixture(scope="module")
-def scene() -> Iterator[LabScene]:
-    with opened("lab") as made:
-        yield made
 
 
 @pytest.fixture(scope="module", params=TOPOLOGIES)
@@ -93,6 +79,16 @@ def test_a_service_reaches_clients_and_backends_everywhere(
     vip = balancer["vip_address"]
     await_connection(scene, client, vip, service.port)
     assert set(who_answers(scene, client, service, vip, 6)) == set(BACKENDS)
+
+
+def test_h5_c88922315_a_graph_of_two_listeners_whose_flavor_names_no_topology(scene: LabScene, balancer: Json) -> None:
+    """It stayed PENDING_CREATE; the guide's own flavor is such a one."""
+    profile = scene.admin.named("flavorprofiles", "amphora-sriov-profile")
+    assert "loadbalancer_topology" not in profile["flavor_data"]
+    assert (balancer["flavor_id"], balancer["provisioning_status"]) == (scene.flavor_id, "ACTIVE")
+    assert len(balancer["listeners"]) == len(SERVICES)
+    for service in SERVICES:
+        await_connection(scene, "client-on-a-vf", balancer["vip_address"], service.port)
 
 
 def test_members_in_a_vlan(scene: LabScene, members: Card) -> None:

@@ -1,0 +1,1 @@
+"""Tests that share one Hydria on real VFs: starting it takes an emulated CPU two minutes."""
