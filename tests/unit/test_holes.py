@@ -32,17 +32,36 @@ HISTORY = [
 @functools.cache
 def defined_in(path: str) -> frozenset[str]:
     tree = ast.parse((ROOT / path).read_text())
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    # A test of another directory runs in the lab under a name of its own: `test_h7_... = test_firewall.test_...`.
+    assigned = (target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets)
+    names = {target.id for target in assigned if isinstance(target, ast.Name)}
+    return frozenset(names | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)})
 
 
-@pytest.mark.parametrize("hole", [*(f"H-{number}" for number in range(1, 23)), *HISTORY])
+HOLES = [*(f"H-{number}" for number in range(1, 23)), *HISTORY]
+
+
+def named_in(cell: str) -> list[tuple[str, str]]:
+    return re.findall(r"`(tests/\S+\.py)::(\w+)`", cell)
+
+
+@pytest.mark.parametrize("hole", HOLES)
 def test_every_hole_has_a_test(hole: str):
-    named = re.findall(r"`(tests/\S+\.py)::(\w+)`", ROWS[hole][-2])
+    named = named_in(ROWS[hole][-2])
     assert named
     for path, name in named:
         assert name in defined_in(path), f"{path} has no {name}"
 
 
+@pytest.mark.parametrize("hole", HOLES)
+def test_every_hole_has_a_test_of_its_name_on_real_vfs(hole: str):
+    named = named_in(ROWS[hole][-1])
+    assert named
+    for path, name in named:
+        assert path.startswith("tests/lab/")
+        assert hole.replace("-", "").lower() in name.split("_")
+        assert name in defined_in(path), f"{path} has no {name}"
+
+
 def test_nothing_else_is_in_the_table():
-    assert len(ROWS) == 22 + len(HISTORY)
-    assert {cells[-1].strip() for cells in ROWS.values()} == {"", "yes"}
+    assert len(ROWS) == len(HOLES)

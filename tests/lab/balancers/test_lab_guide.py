@@ -49,7 +49,7 @@ def balancer(scene: LabScene, topology: str, request: pytest.FixtureRequest) -> 
         scene.remove(made["id"])
 
 
-def test_the_guide_as_typed_serves_traffic_through_vfs(scene: LabScene, public: Card, members: Card) -> None:
+def test_75c1bdd10_the_guide_as_typed_serves_traffic_through_vfs(scene: LabScene, public: Card, members: Card) -> None:
     before = scene.vfs_in_use()
     said = type_guide(scene.stage, [guide.USE])
     made = scene.demo.named("loadbalancers", "lb1")
