@@ -1,6 +1,6 @@
 """The end-to-end scene on real VFs: hosts on a VF, on the PF (the machine itself) and outside, on both networks.
 
-public    clients: a VF's, the machine's own on the bridge over the PF, one at the wire's other end
+public    clients: a VF's, the machine's own on the PF, one at the wire's other end
 members   backends in the same three places; the one outside is also on VLAN 100
 """
 
@@ -99,7 +99,7 @@ def opened(name: str) -> Iterator[LabScene]:
     """The guide is typed as far as its operator goes."""
     with contextlib.ExitStack() as stack:
         for card in CARDS.values():
-            stack.enter_context(_bridge(card))
+            stack.enter_context(_own_addresses(card))
         places = {wire: _places(stack, card) for wire, card in CARDS.items()}
         pfs = {card.pf: wire for wire, card in CARDS.items()}
         bridges = {wire: f"br-{wire}" for wire in CARDS}
@@ -118,22 +118,38 @@ def opened(name: str) -> Iterator[LabScene]:
 
 
 @contextlib.contextmanager
-def _bridge(card: Card) -> Iterator[None]:
-    """As a host has it whose PF is also its uplink; it has the PF's MAC, so the PF lets its own traffic through."""
+def _own_addresses(card: Card) -> Iterator[None]:
+    """The machine's own, on the PF; and the bridge for normal ports, which nothing is plugged into yet."""
     name = f"br-{card.wire}"
+    # It has the PF's MAC, so that the PF lets through what is for the machine.
     mac = Path(f"/sys/class/net/{card.pf}/address").read_text().strip()
     ip(f"link add {name} address {mac} type bridge forward_delay 0 mcast_snooping 0")
     try:
-        ip(f"link set dev {card.pf} master {name}")
-        # The emulated switch gives a PF's own broadcasts back to it, from which the bridge would learn that whoever
-        # is on its other ports were out there.
-        ip(f"link set dev {card.pf} type bridge_slave learning off")
-        for address in _addresses(card.wire, _numbers(card)[1]):
-            ip(f"addr add {address} dev {name}{' nodad' if ':' in address else ''}")
         ip(f"link set dev {name} up")
+        for address in _addresses(card.wire, _numbers(card)[1]):
+            ip(f"addr add {address} dev {card.pf}{' nodad' if ':' in address else ''}")
         yield
     finally:
         ip(f"link delete dev {name}")
+        ip(f"addr flush dev {card.pf} scope global")
+
+
+@contextlib.contextmanager
+def bridged() -> Iterator[None]:
+    """Inside, each PF is the uplink of its bridge, which has the machine's address then: IPv4 only, as the emulated
+    switch gives no VF's multicast, and so no neighbour solicitation, to a PF below a bridge."""
+    with contextlib.ExitStack() as stack:
+        for card in CARDS.values():
+            address, bridge = _addresses(card.wire, _numbers(card)[1])[0], f"br-{card.wire}"
+            ip(f"link set dev {card.pf} master {bridge}")
+            stack.callback(ip, f"link set dev {card.pf} nomaster")
+            # Broadcasts of the PF come back to it, from which the bridge would learn that its other ports were out there.
+            ip(f"link set dev {card.pf} type bridge_slave learning off")
+            ip(f"addr delete {address} dev {card.pf}")
+            stack.callback(ip, f"addr add {address} dev {card.pf}")
+            ip(f"addr add {address} dev {bridge}")
+            stack.callback(ip, f"addr delete {address} dev {bridge}")
+        yield
 
 
 def _places(stack: contextlib.ExitStack, card: Card) -> list[Path]:

@@ -6,7 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 from hardware import CARDS, OURS, Card
-from lab_scene import CLIENTS, SERVICES, TOPOLOGIES, VLAN, VLAN_BACKEND, VLAN_SUBNET, Json, LabScene, Service, opened
+from lab_scene import (
+    CLIENTS,
+    SERVICES,
+    TOPOLOGIES,
+    VLAN,
+    VLAN_BACKEND,
+    VLAN_SUBNET,
+    Json,
+    LabScene,
+    Service,
+    bridged,
+    opened,
+)
 
 from e2e.scene import BACKENDS, guest_processes, member, type_guide
 from hydria.cli.demo import guide
@@ -113,7 +125,7 @@ def test_members_in_a_vlan(scene: LabScene, members: Card) -> None:
 def test_normal_ports_beside_vfs(scene: LabScene) -> None:
     before = scene.vfs_in_use()
     plain = [member(address, scene.subnet("members-subnet")) for address in BACKENDS.values()]
-    with scene.balancer("plain", plain) as balancer:
+    with bridged(), scene.balancer("plain", plain) as balancer:
         assert balancer["vip_vnic_type"] == "normal"
         for client in CLIENTS:
             vip = balancer["vip_address"]
