@@ -8,8 +8,9 @@ from typing import Any
 from litestar import Router, get
 from litestar.di import Provide
 
-from hydria.cloud.compute import api_flavors, api_hosts, api_servers, microversion
+from hydria.cloud.compute import api_flavors, api_hosts, api_servers
 from hydria.cloud.compute.handler import Caller, Id, Service
+from hydria.cloud.microversion import Microversions
 from hydria.cloud.web import AnyRequest, own_url
 
 UNLIMITED = -1
@@ -19,13 +20,15 @@ QUOTAS = (
     *("security_group_rules", "security_groups"),
 )
 
+VERSIONS = Microversions("compute", 2, 1, 100, legacy_header="X-OpenStack-Nova-API-Version")
+
 
 def _version(request: AnyRequest) -> dict[str, Any]:
     return {
         "id": "v2.1",
         "status": "CURRENT",
-        "version": f"2.{microversion.MAXIMUM}",
-        "min_version": f"2.{microversion.MINIMUM}",
+        "version": VERSIONS.text(VERSIONS.maximum),
+        "min_version": VERSIONS.text(VERSIONS.minimum),
         "updated": "2013-07-23T11:33:21Z",
         "links": [{"rel": "self", "href": own_url(request, "/compute/v2.1/")}],
     }
@@ -88,6 +91,6 @@ router = Router(
             ],
         ),
     ],
-    dependencies={"version": Provide(microversion.provide, sync_to_thread=False)},
-    middleware=[microversion.echo],
+    dependencies={"version": Provide(VERSIONS.provide, sync_to_thread=False)},
+    middleware=[VERSIONS.echo],
 )

@@ -16,8 +16,8 @@ from litestar.params import FromPath
 from hydria.base.errors import Invalid, NotFound
 from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
-from hydria.cloud.resource_providers import filters, microversion, providers
-from hydria.cloud.resource_providers.microversion import since
+from hydria.cloud.microversion import Microversions
+from hydria.cloud.resource_providers import filters, providers
 from hydria.cloud.resource_providers.providers import MachineResources, Provider
 from hydria.cloud.web import AnyRequest, query
 
@@ -27,6 +27,7 @@ Minor = NamedDependency[int]
 Id = FromPath[str]
 
 PREFIX = "/placement"
+VERSIONS = Microversions("placement", 1, 0, 39)
 LINKS = {"inventories": 0, "usages": 0, "aggregates": 1, "traits": 6, "allocations": 11}
 
 
@@ -35,11 +36,17 @@ def versions() -> dict[str, Any]:
     version = {
         "id": "v1.0",
         "status": "CURRENT",
-        "min_version": f"1.{microversion.MINIMUM}",
-        "max_version": f"1.{microversion.MAXIMUM}",
+        "min_version": VERSIONS.text(VERSIONS.minimum),
+        "max_version": VERSIONS.text(VERSIONS.maximum),
         "links": [{"rel": "self", "href": ""}],
     }
     return {"versions": [version]}
+
+
+def _since(version: int, minimum: int) -> None:
+    """Raises NotFound where a path came later than the version asked for: as if it were not there."""
+    if version < minimum:
+        raise NotFound(f"The resource could not be found before version {VERSIONS.text(minimum)}.")
 
 
 def _machine(compute: Compute) -> MachineResources:
@@ -114,14 +121,14 @@ def provider_usages(context: Caller, compute: Service, provider_id: Id) -> dict[
 
 @get("/resource_providers/{provider_id:str}/traits", sync_to_thread=True)
 def provider_traits(context: Caller, compute: Service, version: Minor, provider_id: Id) -> dict[str, Any]:
-    since(version, 6)
+    _since(version, 6)
     provider = _one(context, compute, provider_id)
     return {"resource_provider_generation": provider.generation, "traits": provider.traits}
 
 
 @get("/resource_providers/{provider_id:str}/aggregates", sync_to_thread=True)
 def provider_aggregates(context: Caller, compute: Service, version: Minor, provider_id: Id) -> dict[str, Any]:
-    since(version, 1)
+    _since(version, 1)
     provider = _one(context, compute, provider_id)
     generation = {"resource_provider_generation": provider.generation} if version >= 19 else {}
     return {"aggregates": provider.aggregates, **generation}
@@ -151,7 +158,7 @@ def consumer_allocations(context: Caller, compute: Service, version: Minor, cons
 
 @get("/usages", sync_to_thread=True)
 def project_usages(request: AnyRequest, context: Caller, compute: Service, version: Minor) -> dict[str, Any]:
-    since(version, 9)
+    _since(version, 9)
     wanted = query(request)
     if not wanted.get("project_id") or set(wanted) - {"project_id", "user_id"}:
         raise Invalid("Invalid query string parameters: project_id is a required property, user_id is the other one.")
@@ -171,14 +178,14 @@ def project_usages(request: AnyRequest, context: Caller, compute: Service, versi
 @get("/traits", sync_to_thread=True)
 def list_traits(context: Caller, compute: Service, version: Minor) -> dict[str, Any]:
     """Those that some provider has."""
-    since(version, 6)
+    _since(version, 6)
     return {"traits": sorted({trait for provider in _all(context, compute) for trait in provider.traits})}
 
 
 @get("/resource_classes", sync_to_thread=True)
 def list_resource_classes(context: Caller, compute: Service, version: Minor) -> dict[str, Any]:
     """Those that some provider has."""
-    since(version, 2)
+    _since(version, 2)
     names = sorted({name for provider in _all(context, compute) for name in provider.inventories})
     links = {name: [{"rel": "self", "href": f"{PREFIX}/resource_classes/{name}"}] for name in names}
     return {"resource_classes": [{"name": name, "links": links[name]} for name in names]}
@@ -201,6 +208,6 @@ router = Router(
         list_traits,
         list_resource_classes,
     ],
-    dependencies={"version": Provide(microversion.provide, sync_to_thread=False)},
-    middleware=[microversion.echo],
+    dependencies={"version": Provide(VERSIONS.provide, sync_to_thread=False)},
+    middleware=[VERSIONS.echo],
 )

@@ -169,7 +169,7 @@ def test_in_tree_is_the_host_with_its_pfs(call: Client):
         ),
         pytest.param("/traits", {"version": "1.5"}, 404, "1.6", id="path of a later version"),
         pytest.param("/resource_providers", {"version": "1.99"}, 406, "1.39", id="version to come"),
-        pytest.param("/resource_providers", {"version": "x"}, 400, "version", id="no version"),
+        pytest.param("/resource_providers", {"version": "x"}, 400, "Version", id="no version"),
         pytest.param("/resource_providers", {"user": "member"}, 403, "placement", id="for administrators"),
         pytest.param("/resource_providers", {"method": "POST"}, 405, "only be read", id="create"),
         pytest.param(f"/resource_providers/{NOBODY}", {"method": "DELETE"}, 405, "only be read", id="delete"),
