@@ -1,6 +1,7 @@
 """What VF against normal port gave, and the section of docs/benchmarks.md that tells it. Measures nothing."""
 
 import statistics
+import textwrap
 from collections.abc import Iterator
 from typing import Literal
 
@@ -12,11 +13,10 @@ Kind = Literal["VF", "normal port"]
 KINDS: tuple[Kind, ...] = ("VF", "normal port")
 
 EMULATED = """
-**An emulated NIC: of real hardware these figures say nothing.** Each frame through an emulated VF is an interrupt and
-several register accesses that QEMU works off in software, on the same CPUs that run HAProxy, client and backend; a
-veth and a bridge are plain code of the guest's kernel on the way to the same emulated PF. What a real NIC takes off the
-CPU is put onto it here. They show that both ways carry load, and that the benchmark works; the promise is
-checked with the command at the top of this page.
+**An emulated NIC: of real hardware these figures say nothing**, neither that a VF is faster there nor that it is not. Both
+ways cross the emulated NIC, whose registers, interrupts and switch QEMU works off in software, on the CPU time of the
+guest that also runs client, HAProxy and backend; veth and bridge, which a VF saves, are little beside it. The figures show
+that both ways carry load and that the benchmark works. The promise is checked with the command at the top of this page.
 """
 
 
@@ -34,9 +34,14 @@ class Series(msgspec.Struct):
         return f"{_short(statistics.median(found))} ({_short(min(found))}-{_short(max(found))})"
 
     def change(self) -> str:
-        """From a normal port to a VF, of the medians."""
-        vf, normal = (statistics.median(self.values[kind]) for kind in KINDS)
-        return f"{(vf / normal - 1) * 100:+.0f} %"
+        """From a normal port to a VF: of the medians, and the range of the pairs that were measured in one run.
+
+        A range on both sides of 0 shows no difference.
+        """
+        vf, normal = (self.values[kind] for kind in KINDS)
+        pairs = [_percent(one, other) for one, other in zip(vf, normal, strict=True)]
+        middle = _percent(statistics.median(vf), statistics.median(normal))
+        return f"{middle:+.0f} % ({min(pairs):+.0f} to {max(pairs):+.0f})"
 
 
 class Figures(msgspec.Struct):
@@ -58,7 +63,7 @@ class Figures(msgspec.Struct):
         self.series.append(Series(layer, what, unit, values))
 
     def table(self) -> Table:
-        table = Table("", *KINDS, "VF to normal port", title=f"median (min-max) of {self.runs} runs")
+        table = Table("", *KINDS, "VF differs by", title=f"median (min-max) of {self.runs} runs")
         for layer, rows in self._layers():
             table.add_row(f"[bold]{layer}")
             for one in rows:
@@ -67,15 +72,16 @@ class Figures(msgspec.Struct):
 
     def section(self) -> str:
         """The measuring machine is the one that writes it."""
-        lines = [
-            f"\n## VF against normal port, {self.date}\n",
-            f"{page.machine()}{f'; {self.emulation}' if self.emulation else ''}; {self.nics}. {self.runs} runs in",
-            f"turn (VF, normal port, VF, ...), {self.seconds:g} s a figure; median (min-max), and how a VF differs.",
-        ]
+        about = (
+            f"{page.machine()}{f'; {self.emulation}' if self.emulation else ''}; {self.nics}. {self.runs} runs in turn "
+            f"(VF, normal port, VF, ...), {self.seconds:g} s for each figure: median (min-max). How a VF differs: of the "
+            f"medians (lowest to highest of the runs; where these are on both sides of 0, no difference is shown)."
+        )
+        lines = [f"\n## VF against normal port, {self.date}\n", textwrap.fill(about, 120)]
         if self.emulation:
             lines.append(EMULATED.rstrip())
         for layer, rows in self._layers():
-            lines += [f"\n{layer}:\n", f"| | {' | '.join(KINDS)} | VF to normal port |", "|---|---|---|---|"]
+            lines += [f"\n{layer}:\n", f"| | {' | '.join(KINDS)} | VF differs by |", "|---|---|---|---|"]
             lines += [
                 f"| {one.what}, {one.unit} | {' | '.join(map(one.cell, KINDS))} | {one.change()} |" for one in rows
             ]
@@ -84,6 +90,10 @@ class Figures(msgspec.Struct):
     def _layers(self) -> Iterator[tuple[str, list[Series]]]:
         for layer in dict.fromkeys(one.layer for one in self.series):
             yield layer, [one for one in self.series if one.layer == layer]
+
+
+def _percent(value: float, than: float) -> float:
+    return (value / than - 1) * 100
 
 
 def _short(value: float) -> str:

@@ -109,24 +109,22 @@ def measure(
     pfs = {"public": pf_of(public, "public"), "members": pf_of(members, "members")}
     netdevs = {"public": client or last_free_vf(pfs["public"]), "members": backend or last_free_vf(pfs["members"])}
     drivers = {pf.driver: f" at {pf.speed / 1000:g} Gbit/s" if pf.speed else "" for pf in pfs.values()}
-    ends = " and ".join(
-        "on a VF" if given is None else "on a NIC at the wire's other end" for given in (client, backend)
-    )
-    nics = f"PFs of driver {', '.join(driver + speed for driver, speed in drivers.items())}, client and backend {ends}"
+    places = [f"{who}'s NIC is {nic or 'the last VF'}" for who, nic in (("client", client), ("backend", backend))]
+    nics = f"PFs of driver {', '.join(driver + speed for driver, speed in drivers.items())}; {', '.join(places)}"
     figures = Figures(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", nics, seconds, runs, emulation)
     console = Console()
     with contextlib.ExitStack() as stack:
         bridges = {
             network: stack.enter_context(bridge_over(pf.name, f"bench-{network}")) for network, pf in pfs.items()
         }
-        places = {
+        namespaces_of = {
             network: stack.enter_context(
                 nic_in_namespace(f"bench-{os.getpid()}-{network}", netdevs[network], [_address(network, number)])
             )
             for network, number in (("public", CLIENT), ("members", BACKEND))
         }
         names = {network: pf.name for network, pf in pfs.items()}
-        bench = Bench(names, bridges, places["public"], places["members"], figures, console)
+        bench = Bench(names, bridges, namespaces_of["public"], namespaces_of["members"], figures, console)
         _without_balancer(bench)
         _through_balancers(bench)
     console.print(figures.table())

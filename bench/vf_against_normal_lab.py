@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import vf_against_normal
-from hardware import CARDS, Monitor, bring_up, outside_nic
+from hardware import CARDS, Monitor, bring_up, outside_nic, state, until
 
 # Nothing may count as lost or late only because the CPU is emulated.
 os.environ.update(
@@ -19,10 +19,11 @@ os.environ.update(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path, help="for the figures")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=2.0)
     arguments = parser.parse_args()
     bring_up()
+    before = state()
     with Monitor() as monitor:
         version = monitor.do("query-version")["qemu"]
     number = ".".join(str(version[part]) for part in ("major", "minor", "micro"))
@@ -36,6 +37,7 @@ def main() -> None:
         seconds=arguments.seconds,
         emulation=f"QEMU {number}, TCG (no KVM), {os.cpu_count()} CPU, emulated igb",
     )
+    until("every VF is at home, as it was", lambda: state() == before)
     arguments.file.write_bytes(msgspec.json.encode(figures))
 
 
