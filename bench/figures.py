@@ -13,10 +13,11 @@ Kind = Literal["VF", "normal port"]
 KINDS: tuple[Kind, ...] = ("VF", "normal port")
 
 EMULATED = """
-**An emulated NIC: of real hardware these figures say nothing**, neither that a VF is faster there nor that it is not. Both
-ways cross the emulated NIC, whose registers, interrupts and switch QEMU works off in software, on the CPU time of the
-guest that also runs client, HAProxy and backend; veth and bridge, which a VF saves, are little beside it. The figures show
-that both ways carry load and that the benchmark works. The promise is checked with the command at the top of this page.
+**An emulated NIC: of real hardware these figures say nothing**, neither that a VF is faster there nor that it is not.
+Both ways cross the emulated NIC, whose registers, interrupts and switch QEMU works off in software, on the CPU time of
+the guest that also runs client, HAProxy and backend; veth and bridge, which a VF saves, are little beside it. The
+figures show that both ways carry load and that the benchmark works. The promise is checked with the command at the top
+of this page.
 """
 
 
@@ -72,10 +73,11 @@ class Figures(msgspec.Struct):
 
     def section(self) -> str:
         """The measuring machine is the one that writes it."""
+        emulation = f"; {self.emulation}" if self.emulation else ""
         about = (
-            f"{page.machine()}{f'; {self.emulation}' if self.emulation else ''}; {self.nics}. {self.runs} runs in turn "
-            f"(VF, normal port, VF, ...), {self.seconds:g} s for each figure: median (min-max). How a VF differs: of the "
-            f"medians (lowest to highest of the runs; where these are on both sides of 0, no difference is shown)."
+            f"{page.machine()}{emulation}; {self.nics}. {self.runs} runs in turn (VF, normal port, VF, ...), "
+            f"{self.seconds:g} s for each figure: median (min-max). How a VF differs: of the medians (lowest to highest "
+            "of the runs; where these are on both sides of 0, no difference is shown)."
         )
         lines = [f"\n## VF against normal port, {self.date}\n", textwrap.fill(about, 120)]
         if self.emulation:

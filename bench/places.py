@@ -39,6 +39,16 @@ def last_free_vf(pf: Pf) -> str:
     return free[-1]
 
 
+def on_what(netdev: str | None) -> str:
+    """In words; None is the VF that is taken where no NIC is named."""
+    if netdev is None:
+        return "the PF's last VF"
+    driver = NETDEVS / netdev / "device" / "driver"
+    return (
+        f"a NIC of driver {driver.resolve().name} on the same wire" if driver.exists() else f"{netdev} on the same wire"
+    )
+
+
 @contextlib.contextmanager
 def nic_in_namespace(name: str, netdev: str, addresses: Sequence[str]) -> Iterator[Path]:
     """Afterwards it is back, down, without the addresses."""

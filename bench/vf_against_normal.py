@@ -19,7 +19,7 @@ import load
 import msgspec
 import page
 from figures import KINDS, Figures, Kind
-from places import bridge_over, guest, last_free_vf, nic_in_namespace, pf_of
+from places import bridge_over, guest, last_free_vf, nic_in_namespace, on_what, pf_of
 from rich.console import Console
 
 from hydria.base import config
@@ -109,7 +109,7 @@ def measure(
     pfs = {"public": pf_of(public, "public"), "members": pf_of(members, "members")}
     netdevs = {"public": client or last_free_vf(pfs["public"]), "members": backend or last_free_vf(pfs["members"])}
     drivers = {pf.driver: f" at {pf.speed / 1000:g} Gbit/s" if pf.speed else "" for pf in pfs.values()}
-    places = [f"{who}'s NIC is {nic or 'the last VF'}" for who, nic in (("client", client), ("backend", backend))]
+    places = [f"{who} on {on_what(nic)}" for who, nic in (("client", client), ("backend", backend))]
     nics = f"PFs of driver {', '.join(driver + speed for driver, speed in drivers.items())}; {', '.join(places)}"
     figures = Figures(f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", nics, seconds, runs, emulation)
     console = Console()
