@@ -76,8 +76,8 @@ class Figures(msgspec.Struct):
         emulation = f"; {self.emulation}" if self.emulation else ""
         about = (
             f"{page.machine()}{emulation}; {self.nics}. {self.runs} runs in turn (VF, normal port, VF, ...), "
-            f"{self.seconds:g} s for each figure: median (min-max). How a VF differs: of the medians (lowest to highest "
-            "of the runs; where these are on both sides of 0, no difference is shown)."
+            f"{self.seconds:g} s for each figure: median (min-max). How a VF differs: of the medians (lowest to "
+            "highest of the runs; where these are on both sides of 0, no difference is shown)."
         )
         lines = [f"\n## VF against normal port, {self.date}\n", textwrap.fill(about, 120)]
         if self.emulation:
