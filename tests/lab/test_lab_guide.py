@@ -40,7 +40,7 @@ def scene() -> Iterator[LabScene]:
     """Nothing is left over after the last load balancer of these tests."""
     with opened("lab") as made:
         yield made
-        made.await_nothing_left(seconds=6)
+        made.await_nothing_left(seconds=60)
 
 
 @pytest.fixture(scope="module", params=TOPOLOGIES)
