@@ -48,8 +48,11 @@ golden: ## rewrite tests/golden from the renderers; read the diff
 docs: ## rewrite docs/configuration.md from hydria/base/config.py
 	$(RUN) python scripts/configuration.py
 
-bench: setup ## time from create to first byte, into docs/benchmarks.md (as root)
+bench: setup ## create to first byte, and VF against normal port in the lab, into docs/benchmarks.md (as root)
+	@scripts/setup --lab
 	@$(RUN) python bench/create_to_first_byte.py
+	@$(RUN) python -m lab --timeout 1800 --command 'PYTHONPATH=tests:tests/lab python bench/vf_against_normal_lab.py $$LAB_OUTPUT/vf.json'
+	@$(RUN) python bench/vf_against_normal.py --page-of build/lab/runs/latest/plain/output/vf.json
 
 clean: ## remove what make and the tests have made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

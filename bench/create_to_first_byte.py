@@ -6,13 +6,13 @@ One load balancer after the other, each a full graph in one POST: VIP and three 
 import argparse
 import datetime as dt
 import os
-import platform
 import re
 import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import page
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -22,9 +22,6 @@ from hydria.cli.demo.client import Client, graph
 from hydria.cli.demo.stage import Stage, TestHost
 from hydria.cli.demo.traffic import first_byte
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "benchmarks.md"
-MARK = "<!-- sections -->\n"
 BACKENDS = ("192.0.2.10", "192.0.2.11", "192.0.2.12")
 GOAL_SECONDS = 1.0
 
@@ -55,7 +52,7 @@ def main() -> None:
     console.print(_table(runs))
     total = [run["first byte"] for run in runs]
     if not arguments.no_page:
-        PAGE.write_text(PAGE.read_text().replace(MARK, MARK + _section(runs), 1))
+        page.insert(_section(runs))
     if statistics.median(total) > GOAL_SECONDS:
         sys.exit(f"The median is {statistics.median(total):.2f} s; the goal is under {GOAL_SECONDS:g} s.")
 
@@ -123,12 +120,10 @@ def _table(runs: list[dict[str, float]]) -> Table:
 
 
 def _section(runs: list[dict[str, float]]) -> str:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    machine = f"{os.cpu_count()} cores {platform.machine()}, {memory:.0f} GiB, Linux {platform.release().split('-')[0]}"
     lines = [
         f"\n## Create to first byte, {dt.datetime.now(dt.UTC):%Y-%m-%d}\n",
-        f"{machine}; software VFs, `namespace` hypervisor; {len(runs)} creates one after the other, each one POST",
-        "with listener, pool and three members, VIP and members on VFs. Milliseconds since the request was sent.\n",
+        f"{page.machine()}; software VFs, `namespace` hypervisor; {len(runs)} creates one after the other, each one",
+        "POST with listener, pool and three members, VIP and members on VFs. Milliseconds since the request.\n",
         "| moment | median | min | max |",
         "|---|---|---|---|",
     ]

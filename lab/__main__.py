@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--shell", choices=[profile.name for profile in MARKS], help="a shell only, on that hardware")
     parser.add_argument("--command", help="run this shell line in the guest instead of tests")
     parser.add_argument("--smp", type=int, default=1, metavar="N", help="CPUs of the guest [1]")
-    parser.add_argument("--timeout", type=float, default=900.0, metavar="SECONDS", help="for a whole run [900]")
+    parser.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="for a whole run [1800]")
     arguments = parser.parse_args()
     try:
         _check_machine()

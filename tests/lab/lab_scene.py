@@ -155,8 +155,7 @@ def bridged() -> Iterator[None]:
             address, bridge = _addresses(card.wire, _numbers(card)[1])[0], f"br-{card.wire}"
             ip(f"link set dev {card.pf} master {bridge}")
             stack.callback(ip, f"link set dev {card.pf} nomaster")
-            # Broadcasts of the PF come back to it, from which the bridge would learn that its other ports were out
-            # there.
+            # Broadcasts of a PF come back to it: the bridge would learn that its other ports were out there.
             ip(f"link set dev {card.pf} type bridge_slave learning off")
             ip(f"addr delete {address} dev {card.pf}")
             stack.callback(ip, f"addr add {address} dev {card.pf}")

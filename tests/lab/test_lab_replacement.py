@@ -33,7 +33,9 @@ def scene() -> Iterator[LabScene]:
         outside = stage.host("outside", namespaces.named(world), ADDRESSES)
         outside.serve()
         users = {cloud: Client(stage.state.clouds, cloud) for cloud in ("admin", "service", "demo")}
-        yield LabScene(stage=stage, client=outside, flavor_id=flavor_of(users), **users)
+        made = LabScene(stage=stage, client=outside, flavor_id=flavor_of(users), **users)
+        yield made
+        made.await_nothing_left()
 
 
 @contextlib.contextmanager
@@ -150,9 +152,3 @@ def test_the_pf_is_gone(scene: LabScene, balancer: Json) -> None:
         bring_up()
     await_condition("the cloud sees it again", lambda: link_is_up(scene, card), 10, 0.1)
     assert its_card(scene) == other
-
-
-def test_nothing_is_left_over(scene: LabScene) -> None:
-    for balancer in scene.demo.get("/loadbalancers"):
-        scene.remove(balancer["id"])
-    scene.await_nothing_left()

@@ -16,5 +16,7 @@ def _every_vf_is_home_afterwards(_prepared_host: None) -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def scene(_every_vf_is_home_afterwards: None) -> Iterator[LabScene]:
+    """Nothing is left over after the last load balancer of these tests."""
     with opened("lab") as made:
         yield made
+        made.await_nothing_left()
