@@ -44,9 +44,7 @@ def on_what(netdev: str | None) -> str:
     if netdev is None:
         return "the PF's last VF"
     driver = NETDEVS / netdev / "device" / "driver"
-    return (
-        f"a NIC of driver {driver.resolve().name} on the same wire" if driver.exists() else f"{netdev} on the same wire"
-    )
+    return driver.resolve().name if driver.exists() else netdev
 
 
 @contextlib.contextmanager

@@ -4,26 +4,24 @@ import argparse
 import concurrent.futures
 import contextlib
 import datetime as dt
+import functools
 import os
-import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from hydria.base import process
 from hydria.base.errors import HydriaError
 from lab import kernel, layer, python, userland
-from lab.machine import IOMMU, PLAIN, QEMU, Image, Machine, Profile, major_version
+from lab.jobs import MARKS, Job, plan
+from lab.machine import PLAIN, QEMU, GuestDied, Image, Machine, major_version
 
 RUNS = layer.BUILD / "runs"
 KEPT_RUNS = 5
-MARKS = {PLAIN: "not iommu", IOMMU: "iommu"}
-"""Which tests run on which hardware."""
 PROGRAMS = ("mmdebstrap", "mkfs.erofs", "dpkg-deb", "depmod", "cpio", QEMU)
 IGB_SINCE = 8
-NOTHING_COLLECTED = 5
 
 
 class LabFailed(HydriaError):
@@ -39,7 +37,8 @@ def main() -> int:
     parser.add_argument("--shell", choices=[profile.name for profile in MARKS], help="a shell only, on that hardware")
     parser.add_argument("--command", help="run this shell line in the guest instead of tests")
     parser.add_argument("--smp", type=int, default=1, metavar="N", help="CPUs of the guest [1]")
-    parser.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="for a whole run [1800]")
+    parser.add_argument("--guests", type=int, default=os.cpu_count(), metavar="N", help="at the same time [CPUs]")
+    parser.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="for each guest [1800]")
     arguments = parser.parse_args()
     try:
         _check_machine()
@@ -63,49 +62,44 @@ def _check_machine() -> None:
 def _run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     run = _new_run()
-    jobs = list(_jobs(arguments))
+    jobs = _jobs(arguments)
     if not jobs:
         raise LabFailed(f"No test matches: {' '.join(arguments.paths)} {arguments.k or ''}")
     image = _image(run)
     print(f"lab: guest is built, {time.monotonic() - began:.0f} s; log: {run}", flush=True)
-    statuses = []
-    for profile, command in jobs:
-        machine = Machine(image, profile, run / profile.name, arguments.smp, arguments.keep or bool(arguments.shell))
-        print(f"lab: booting ({profile.name})", flush=True)
+    alone = len(jobs) == 1 or arguments.keep
+
+    def boot(job: Job) -> int:
+        shell = arguments.keep or bool(arguments.shell)
+        machine = Machine(image, job.profile, run / job.name, arguments.smp, shell)
         booted = time.monotonic()
-        statuses.append(machine.run(command, timeout=arguments.timeout, watch=_show))
-        print(
-            f"lab: {profile.name} ended with status {statuses[-1]} after {time.monotonic() - booted:.0f} s", flush=True
-        )
-    print(f"lab: log: {run}", flush=True)
+        say = functools.partial(_show, "" if alone else f"{job.name.removeprefix('plain-test_lab_')}: ")
+        say("booting\n")
+        status = _status(machine, job.command, arguments.timeout, say)
+        say(f"ended with status {status} after {time.monotonic() - booted:.0f} s\n")
+        return status
+
+    with concurrent.futures.ThreadPoolExecutor(1 if alone else arguments.guests) as pool:
+        statuses = list(pool.map(boot, jobs))
+    failed = [job.name for job, status in zip(jobs, statuses, strict=True) if status]
+    print(f"lab: {time.monotonic() - began:.0f} s; {', '.join(failed) or 'nothing'} failed; log: {run}", flush=True)
     return max(statuses)
 
 
-def _jobs(arguments: argparse.Namespace) -> Iterator[tuple[Profile, str]]:
-    """What to run on which hardware; where no test wants it, it is not booted."""
+def _status(machine: Machine, command: str, timeout: float, say: Callable[[str], None]) -> int:
+    """A guest that died does not take the others with it."""
+    try:
+        return machine.run(command, timeout=timeout, watch=say)
+    except GuestDied as error:
+        say(f"{error}\n")
+        return 1
+
+
+def _jobs(arguments: argparse.Namespace) -> list[Job]:
     if arguments.shell or arguments.command:
-        yield next((one for one in MARKS if one.name == arguments.shell), PLAIN), arguments.command or ""
-        return
-    for profile, mark in MARKS.items():
-        wanted = [*arguments.paths, "-m", mark, *(["-k", arguments.k] if arguments.k else [])]
-        if _has_tests(wanted):
-            yield profile, shlex.join([*_pytest(wanted), *(["-x"] if arguments.x else [])])
-
-
-def _has_tests(wanted: Sequence[str]) -> bool:
-    """Asked here, where it takes a second; so what cannot even be imported is said before anything boots."""
-    argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *wanted]
-    done = process.run(argv, timeout=120, check=False, environment={"HYDRIA_LAB": "1"})
-    if done.status not in {0, NOTHING_COLLECTED}:
-        raise LabFailed(f"Collecting the tests:\n{done.stdout}{done.stderr}")
-    return done.status == 0
-
-
-def _pytest(wanted: Sequence[str]) -> list[str]:
-    return [
-        *("env", "HYDRIA_NO_SKIP=1", "python", "-m", "pytest", "-v", "-p", "no:cacheprovider", "--durations=10"),
-        *("--junitxml=/lab/junit.xml", "-o", "junit_family=xunit2", "--timeout=600", *wanted),
-    ]
+        profile = next((one for one in MARKS if one.name == arguments.shell), PLAIN)
+        return [Job(profile.name, profile, arguments.command or "")]
+    return plan(arguments.paths, arguments.k, first_failure=arguments.x)
 
 
 def _image(run: Path) -> Image:
@@ -133,8 +127,10 @@ def _new_run() -> Path:
     return run
 
 
-def _show(text: str) -> None:
-    sys.stdout.write(text)
+def _show(prefix: str, text: str) -> None:
+    """Whole lines, each with the guest's name where there are several."""
+    lines = (f"{prefix}{line}" for line in text.splitlines(keepends=True))
+    sys.stdout.write("".join(lines))
     sys.stdout.flush()
 
 

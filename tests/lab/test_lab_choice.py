@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hardware import CARDS, NUMVFS, PCI, Cable, Card, driver_of, has_carrier, ip, is_home, until
+from hardware import CARDS, NUMVFS, PCI, Cable, Card, bring_up, driver_of, has_carrier, ip, is_home, until
 
 from hydria.base import config
 from hydria.base.errors import Invalid
@@ -177,6 +177,4 @@ def test_server_whose_pf_is_gone_can_be_deleted(cloud: Cloud, public: Card) -> N
         assert [one.pf.physical_network for one in host.pfs] == ["members"]
     finally:
         Path(f"/sys/bus/pci/drivers/{driver}/bind").write_text(public.pci)
-        until("the PF is back", lambda: bool(public.pf))
-        ip(f"link set dev {public.pf} up")
-        public.set_numvfs(NUMVFS)
+        bring_up()
