@@ -62,6 +62,14 @@ class Card:
                 (PCI / self.vfs[index] / "driver" / "unbind").write_text(self.vfs[index])
                 Path("/sys/bus/pci/drivers_probe").write_text(self.vfs[index])
 
+    def prepare(self) -> None:
+        """As an operator does it: up, VFs made. May run twice, when nobody has one of its VFs."""
+        until(f"{self.wire} has a PF", lambda: bool(self.pf), 30)
+        ip(f"link set dev {self.pf} up")
+        self.set_numvfs(NUMVFS)
+        if self.has_macs:
+            self.give_macs()
+
     def set_numvfs(self, number: int) -> None:
         device = PCI / self.pci
         if int((device / "sriov_numvfs").read_text()) != number:
@@ -80,11 +88,7 @@ def bring_up() -> None:
     """As on a host that an operator has prepared: drivers, PFs up, VFs made. May run twice."""
     process.run(["modprobe", "--all", "igb", "igbvf", "virtio_net"])
     for card in CARDS.values():
-        until(f"{card.wire} has a PF", lambda card=card: bool(card.pf), 30)
-        ip(f"link set dev {card.pf} up")
-        card.set_numvfs(NUMVFS)
-        if card.has_macs:
-            card.give_macs()
+        card.prepare()
     for card in CARDS.values():
         until(f"{card.pf} has a link", lambda card=card: has_carrier(card.pf), 30)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hardware import CARDS, Cable, Card, bring_up, has_carrier, ip, is_home, outside_nic, until
+from hardware import CARDS, Cable, Card, has_carrier, ip, is_home, outside_nic, until
 from lab_scene import Json, LabScene, LabStage
 
 from e2e.scene import Traffic, member
@@ -120,6 +120,22 @@ def await_moved(scene: LabScene, balancer: Json, old: set[str], card: Card) -> N
     assert traffic.failures == []
 
 
+def test_the_pf_is_gone(scene: LabScene, balancer: Json) -> None:
+    """As when its driver is bound anew; its VFs go with it."""
+    card, old = its_card(scene), servers(scene)
+    other, name = other_than(card), card.pf
+    until("both have a link", lambda: all(has_carrier(one.pf) for one in CARDS.values()))
+    (DRIVER / "unbind").write_text(card.pci)
+    try:
+        await_moved(scene, balancer, old, other)
+    finally:
+        (DRIVER / "bind").write_text(card.pci)
+        until("it is there again", lambda: card.pf == name)
+        card.prepare()
+    await_condition("the cloud sees it again", lambda: link_is_up(scene, card), 10, 0.1)
+    assert its_card(scene) == other
+
+
 def test_the_pfs_link_is_lost(scene: LabScene, balancer: Json, cable: Callable[[Card], Cable]) -> None:
     card, old = its_card(scene), servers(scene)
     other = other_than(card)
@@ -145,19 +161,3 @@ def test_it_stays_where_no_other_link_can_be_had(
     scene.demo.await_active(balancer["id"], seconds=30)
     assert servers(scene) == old
     assert its_card(scene) == card
-
-
-def test_the_pf_is_gone(scene: LabScene, balancer: Json) -> None:
-    """As when its driver is bound anew; its VFs go with it."""
-    card, old = its_card(scene), servers(scene)
-    other, name = other_than(card), card.pf
-    until("both have a link", lambda: all(has_carrier(one.pf) for one in CARDS.values()))
-    (DRIVER / "unbind").write_text(card.pci)
-    try:
-        await_moved(scene, balancer, old, other)
-    finally:
-        (DRIVER / "bind").write_text(card.pci)
-        until("it is there again", lambda: card.pf == name)
-        bring_up()
-    await_condition("the cloud sees it again", lambda: link_is_up(scene, card), 10, 0.1)
-    assert its_card(scene) == other
