@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from hydria.base import process
 from hydria.base.errors import HydriaError
@@ -13,6 +13,8 @@ from lab.machine import IOMMU, PLAIN, Profile
 MARKS = {PLAIN: "not iommu", IOMMU: "iommu"}
 """Which tests run on which hardware."""
 FOLDER = PurePosixPath("tests/lab")
+SLOWEST = ("balancers", "test_lab_replacement", "test_lab_vf_life", "test_lab_agent_holes")
+"""These first: one that takes minutes and begins last keeps everybody waiting."""
 NOTHING_COLLECTED = 5
 
 
@@ -31,13 +33,13 @@ class Job:
 
 
 def plan(paths: Sequence[str], expression: str | None, *, first_failure: bool) -> list[Job]:
-    """What takes longest comes first. Hardware that no test wants is not booted."""
+    """Hardware that no test wants is not booted."""
     jobs = []
     for profile, mark in MARKS.items():
         wanted = [*paths, "-m", mark, *(["-k", expression] if expression else [])]
         for group, tests in grouped(_collect(wanted)).items():
-            jobs.append((_size(group), Job(f"{profile.name}-{group.stem}", profile, _pytest(tests, first_failure))))
-    return [job for _, job in sorted(jobs, key=lambda pair: -pair[0])]
+            jobs.append((_rank(group), Job(f"{profile.name}-{group.stem}", profile, _pytest(tests, first_failure))))
+    return [job for _, job in sorted(jobs, key=lambda pair: pair[0])]
 
 
 def grouped(tests: Iterable[str]) -> dict[PurePosixPath, list[str]]:
@@ -63,10 +65,8 @@ def _collect(wanted: Sequence[str]) -> Iterator[str]:
     return (line for line in done.stdout.splitlines() if line.startswith(f"{FOLDER}/") and "::" in line)
 
 
-def _size(group: PurePosixPath) -> int:
-    """Bytes of source, for want of anything better; a folder is there since its tests take long."""
-    path = Path(group)
-    return sys.maxsize if path.is_dir() else path.stat().st_size
+def _rank(group: PurePosixPath) -> int:
+    return SLOWEST.index(group.stem) if group.stem in SLOWEST else len(SLOWEST)
 
 
 def _pytest(tests: Sequence[str], first_failure: bool) -> str:
