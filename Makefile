@@ -14,7 +14,8 @@ demo: setup ## the operator's guide, typed and shown, in a private fabric (as ro
 	@$(RUN) hydria demo
 
 test: setup check ## everything: lint, types, layers, unit, root, end-to-end and lab tests (as root), none skipped
-	@scripts/test tests
+	@scripts/test tests/unit -n auto
+	@scripts/test tests/root tests/e2e
 	@$(MAKE) --no-print-directory lab
 
 check: lint types layers ## lint, types and layers, without tests
@@ -30,7 +31,7 @@ layers: ## import-linter
 	$(RUN) lint-imports
 
 unit: ## unit tests: no root, no network
-	$(RUN) pytest -q tests/unit -m "not client"
+	$(RUN) pytest -q tests/unit -m "not client" -n auto
 
 root: ## tests that need network namespaces (as root)
 	@scripts/test tests/root

@@ -1,6 +1,5 @@
 """Bad input to operators' resources, to PUT, to batches, and of the wrong people: code, text, and nothing changed."""
 
-import uuid
 from typing import Any
 
 import pytest
@@ -211,7 +210,9 @@ def test_others(*, world: World, there: Any, request_line: Any, body: Any, statu
     refuse(world, there, request_line, body, (status, text), who=token)
 
 
-@pytest.mark.parametrize("text", ["not-a-uuid", str(uuid.uuid4()), "00000000-0000-0000-0000-000000000000"])
+@pytest.mark.parametrize(
+    "text", ["not-a-uuid", "04e8f862-203e-4b83-af8f-6cc266cf2428", "00000000-0000-0000-0000-000000000000"]
+)
 @pytest.mark.parametrize("kind", ["loadbalancers", "listeners", "pools", "healthmonitors", "flavors"])
 def test_what_is_not_there_is_404(world: World, kind: str, text: str):
     world.refused(world.call("GET", f"/{kind}/{text}"), 404, f"{text} not found.")
