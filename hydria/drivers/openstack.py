@@ -1,6 +1,5 @@
 """Cloud over OpenStack's own APIs: Nova 2.1, Neutron 2.0, Glance 2, as plain JSON through one keystoneauth session."""
 
-import base64
 import copy
 import json
 import threading
@@ -16,8 +15,9 @@ from keystoneauth1.session import Session, TCPKeepAliveAdapter
 
 from hydria.base.config import Identity
 from hydria.base.errors import Conflict, Forbidden, HydriaError, Invalid, NotFound, Retryable, Terminal, Unauthorized
-from hydria.drivers.cloud import FixedIp, Network, Port, PortRequest, Server, ServerRequest, Subnet
-from hydria.model.spec import Route
+from hydria.drivers import openstack_shapes as shapes
+from hydria.drivers.cloud import Network, Port, PortRequest, Server, ServerRequest, Subnet
+from hydria.drivers.openstack_shapes import Json
 
 _TIMEOUT = 30.0
 _POOL = 32
@@ -29,8 +29,6 @@ _VERSIONS = {"network": "/v2.0", "image": "/v2", "compute": ""}
 
 _GUARANTEED_RATE = "2.72"
 """Before this microversion Nova refuses servers whose ports have a minimum bandwidth."""
-
-_Json = dict[str, Any]
 
 
 class Refused(HydriaError):
@@ -75,11 +73,11 @@ class OpenStackCloud:
     def network(self, id_or_name: str) -> Network | None:
         key = "id" if _is_uuid(id_or_name) else "name"
         found = self._look("/networks", {key: id_or_name})["networks"]
-        return _network(found[0]) if found else None
+        return shapes.network(found[0]) if found else None
 
     def subnet(self, subnet_id: str) -> Subnet | None:
         found = self._look("/subnets", {"id": subnet_id})["subnets"]
-        return _subnet(found[0]) if found else None
+        return shapes.subnet(found[0]) if found else None
 
     def free_addresses(self, network_id: str) -> Mapping[str, int]:
         answer = self._network("GET", f"/network-ip-availabilities/{network_id}")["network_ip_availability"]
@@ -87,14 +85,14 @@ class OpenStackCloud:
 
     def port(self, port_id: str) -> Port | None:
         found = self._look("/ports", {"id": port_id})["ports"]
-        return _port(found[0]) if found else None
+        return shapes.port(found[0]) if found else None
 
     def find_ports(self, **filters: str | Sequence[str]) -> tuple[Port, ...]:
-        return tuple(map(_port, self._network("GET", "/ports", query=filters)["ports"]))
+        return tuple(map(shapes.port, self._network("GET", "/ports", query=filters)["ports"]))
 
     def create_port(self, request: PortRequest) -> Port:
         try:
-            return _port(self._network("POST", "/ports", {"port": _port_body(request)})["port"])
+            return shapes.port(self._network("POST", "/ports", {"port": shapes.port_body(request)})["port"])
         except Refused as error:
             if error.kind in ("IpAddressInUse", "IpAddressAlreadyAllocated"):
                 raise Conflict(error.message) from error
@@ -125,7 +123,7 @@ class OpenStackCloud:
         id_: str = policy["id"]
         return id_
 
-    def _rate_policy(self, name: str) -> _Json:
+    def _rate_policy(self, name: str) -> Json:
         """Neutron lets two have one name, as when two of us made it at once: all take the elder."""
         found = self._network("GET", "/qos/policies", query={"name": name})["policies"]
         project = self._session.get_project_id()
@@ -133,10 +131,10 @@ class OpenStackCloud:
         if ours:
             return min(ours, key=lambda policy: (policy.get("created_at") or "", policy["id"]))
         body = {"policy": {"name": name, "description": "Rate of virtual functions, made by Hydria."}}
-        policy: _Json = self._network("POST", "/qos/policies", body)["policy"]
+        policy: Json = self._network("POST", "/qos/policies", body)["policy"]
         return policy
 
-    def _ensure_rate(self, policy: _Json, kind: str, wanted: _Json) -> None:
+    def _ensure_rate(self, policy: Json, kind: str, wanted: Json) -> None:
         path = f"/qos/policies/{policy['id']}/{kind}_rules"
         same = [
             rule
@@ -161,11 +159,11 @@ class OpenStackCloud:
     def find_servers(self, name: str) -> tuple[Server, ...]:
         # Nova takes a regular expression; a name of ours holds nothing that means something in one.
         answer = self._compute("GET", "/servers/detail", query={"name": f"^{name}$"})
-        return tuple(server for server in map(_server, answer["servers"]) if server.name == name)
+        return tuple(server for server in map(shapes.server, answer["servers"]) if server.name == name)
 
     def server(self, server_id: str) -> Server | None:
         try:
-            return _server(self._compute("GET", f"/servers/{server_id}")["server"])
+            return shapes.server(self._compute("GET", f"/servers/{server_id}")["server"])
         except Refused as error:
             if error.status == 404:
                 return None
@@ -174,7 +172,7 @@ class OpenStackCloud:
     def create_server(self, request: ServerRequest) -> Server:
         try:
             microversion = _GUARANTEED_RATE if request.guaranteed_rate else None
-            body = _server_body(request)
+            body = shapes.server_body(request)
             made = self._call("compute", "POST", "/servers", body, microversion=microversion)["server"]
         except Refused as error:
             raise Terminal(error.message) from error
@@ -225,13 +223,13 @@ class OpenStackCloud:
 
     # Requests.
 
-    def _network(self, method: str, path: str, body: _Json | None = None, query: Mapping[str, Any] = {}) -> _Json:
+    def _network(self, method: str, path: str, body: Json | None = None, query: Mapping[str, Any] = {}) -> Json:
         return self._call("network", method, path, body, query)
 
-    def _look(self, path: str, query: Mapping[str, Any]) -> _Json:
+    def _look(self, path: str, query: Mapping[str, Any]) -> Json:
         return self._call("network", "GET", path, query=query, token=self._token)
 
-    def _compute(self, method: str, path: str, body: _Json | None = None, query: Mapping[str, Any] = {}) -> _Json:
+    def _compute(self, method: str, path: str, body: Json | None = None, query: Mapping[str, Any] = {}) -> Json:
         return self._call("compute", method, path, body, query)
 
     def _there(self, service: str, path: str, token: str | None = None) -> bool:
@@ -257,12 +255,12 @@ class OpenStackCloud:
         service: str,
         method: str,
         path: str,
-        body: _Json | None = None,
+        body: Json | None = None,
         query: Mapping[str, Any] = {},
         *,
         token: str | None = None,
         microversion: str | None = None,
-    ) -> _Json:
+    ) -> Json:
         """The parsed answer. Raises Retryable (no answer, 401, 429, 5xx) and Refused; neither quotes the request.
 
         With another's `token` 401 and 403 are his: Unauthorized and Forbidden.
@@ -270,7 +268,7 @@ class OpenStackCloud:
         what = f"{service} {method} {path}"
         try:
             url = self._prefix(service) + path
-            how: _Json = {} if token is None else {"headers": {"X-Auth-Token": token}, "authenticated": False}
+            how: Json = {} if token is None else {"headers": {"X-Auth-Token": token}, "authenticated": False}
             if microversion is not None:
                 how["microversion"] = microversion
             answer = self._services[service].request(url, method, json=body, params=query, raise_exc=False, **how)
@@ -315,116 +313,3 @@ def _reason(text: str) -> tuple[str, str]:
         return str(body.get("type", "")), str(body["message"])
     except (ValueError, LookupError, AttributeError, TypeError, StopIteration):
         return "", text.strip()[:500]
-
-
-# Shapes.
-
-
-def _network(body: _Json) -> Network:
-    return Network(
-        id=body["id"],
-        name=body.get("name") or "",
-        mtu=body.get("mtu") or 1500,
-        port_security_enabled=body.get("port_security_enabled", True),
-        subnets=tuple(body.get("subnets") or ()),
-    )
-
-
-def _subnet(body: _Json) -> Subnet:
-    return Subnet(
-        id=body["id"],
-        network_id=body["network_id"],
-        cidr=body["cidr"],
-        ip_version=body["ip_version"],
-        gateway_ip=body.get("gateway_ip"),
-        host_routes=tuple(
-            Route(destination=route["destination"], nexthop=route["nexthop"]) for route in body.get("host_routes") or ()
-        ),
-    )
-
-
-def _port(body: _Json) -> Port:
-    return Port(
-        id=body["id"],
-        network_id=body["network_id"],
-        name=body.get("name") or "",
-        mac_address=body.get("mac_address") or "",
-        fixed_ips=tuple(FixedIp(subnet_id=ip["subnet_id"], ip_address=ip["ip_address"]) for ip in body["fixed_ips"]),
-        vnic_type="direct" if body.get("binding:vnic_type") == "direct" else "normal",
-        device_id=body.get("device_id") or "",
-        device_owner=body.get("device_owner") or "",
-        status=body.get("status") or "DOWN",
-        project_id=body.get("project_id") or body.get("tenant_id") or "",
-        qos_policy_id=body.get("qos_policy_id"),
-        allowed_addresses=tuple(pair["ip_address"] for pair in body.get("allowed_address_pairs") or ()),
-        trusted=str((body.get("binding:profile") or {}).get("trusted")).lower() == "true",
-        port_security=body.get("port_security_enabled", True),
-        created_at=body.get("created_at") or "",
-    )
-
-
-def _port_body(request: PortRequest) -> _Json:
-    body: _Json = {
-        "network_id": request.network_id,
-        "name": request.name,
-        "admin_state_up": request.admin_state_up,
-        "device_id": request.device_id,
-        "device_owner": request.device_owner,
-        "binding:vnic_type": request.vnic_type,
-    }
-    if request.fixed_ips:
-        body["fixed_ips"] = [
-            {key: value for key, value in (("subnet_id", ip.subnet_id), ("ip_address", ip.ip_address)) if value}
-            for ip in request.fixed_ips
-        ]
-    if request.allowed_addresses:
-        body["allowed_address_pairs"] = [{"ip_address": address} for address in request.allowed_addresses]
-    if request.project_id is not None:
-        body["project_id"] = request.project_id
-    if request.qos_policy_id is not None:
-        body["qos_policy_id"] = request.qos_policy_id
-    if request.security_groups is not None:
-        body["security_groups"] = list(request.security_groups)
-    if request.trusted:
-        body["binding:profile"] = {"trusted": "true"}
-    if not request.port_security:
-        body["port_security_enabled"] = False
-    return body
-
-
-def _server(body: _Json) -> Server:
-    return Server(
-        id=body["id"],
-        name=body["name"],
-        status=body["status"],
-        fault=(body.get("fault") or {}).get("message"),
-        addresses={name: [item["addr"] for item in items] for name, items in (body.get("addresses") or {}).items()},
-        flavor=(body.get("flavor") or {}).get("id"),
-        image_id=(body.get("image") or {}).get("id"),
-        zone=body.get("OS-EXT-AZ:availability_zone"),
-    )
-
-
-def _server_body(request: ServerRequest) -> _Json:
-    server: _Json = {
-        "name": request.name,
-        "flavorRef": request.flavor,
-        "imageRef": request.image_id,
-        "config_drive": True,
-        "metadata": dict(request.metadata),
-        "networks": [*({"uuid": id_} for id_ in request.networks), *({"port": id_} for id_ in request.ports)],
-    }
-    if request.files:
-        server["user_data"] = _user_data(request.files)
-    if request.availability_zone is not None:
-        server["availability_zone"] = request.availability_zone
-    body: _Json = {"server": server}
-    if request.server_group_id is not None:
-        body["os:scheduler_hints"] = {"group": request.server_group_id}
-    return body
-
-
-def _user_data(files: Mapping[str, str]) -> str:
-    """Cloud-config in its JSON form: YAML readers take it too, and nothing has to be escaped by hand."""
-    entries = [{"path": path, "content": content, "permissions": "0600"} for path, content in files.items()]
-    return base64.b64encode(("#cloud-config\n" + json.dumps({"write_files": entries})).encode()).decode()
