@@ -1,72 +1,23 @@
 """The Compute API over HTTP: paths, bodies, status codes and versions as clients of Nova know them."""
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
+from compute_http import MEMBER, NOBODY, VERSION, ComputeClient, create, flavor_body, served
 from compute_world import ADMIN, NETWORKS, World, until
-from litestar import Litestar
-from litestar.di import Provide
-from litestar.testing import TestClient
 
-from hydria.cloud import faults
 from hydria.cloud.compute import api
-from hydria.cloud.context import Context
-from hydria.cloud.web import AnyRequest
 from hydria.sriov.inventory import VfId
-
-MEMBER = Context(user_id="u2", project_id="2" * 32, roles=frozenset({"member"}))
-NOBODY = "00000000-0000-4000-8000-000000000000"
-VERSION = "OpenStack-API-Version"
-
-
-class Client:
-    def __init__(self, client: TestClient[Litestar]) -> None:
-        self._client = client
-
-    def __call__(
-        self, method: str, path: str, body: Any = None, *, version: str = "2.100", user: str = "admin"
-    ) -> httpx.Response:
-        headers = {"X-Auth-Token": user, VERSION: f"compute {version}"}
-        return self._client.request(method, f"/compute/v2.1{path}", json=body, headers=headers)
-
-    def ok(self, method: str, path: str, body: Any = None, **options: str) -> Any:
-        answer = self(method, path, body, **options)
-        assert answer.status_code < 300, answer.text
-        return answer.json() if answer.content else None
-
-    def fault(self, method: str, path: str, body: Any = None, **options: str) -> tuple[int, str, str]:
-        answer = self(method, path, body, **options)
-        ((name, fault),) = answer.json().items()
-        assert fault["code"] == answer.status_code
-        return answer.status_code, name, fault["message"]
 
 
 @pytest.fixture
-def call(world: World) -> Iterator[Client]:
-    def context(request: AnyRequest) -> Context:
-        return {"admin": ADMIN, "member": MEMBER}[request.headers["X-Auth-Token"]]
-
-    app = Litestar(
-        [api.router],
-        dependencies={
-            "context": Provide(context, sync_to_thread=False),
-            "compute": Provide(lambda: world.compute, sync_to_thread=False),
-        },
-        exception_handlers={Exception: faults.to_response},
-        openapi_config=None,
-    )
-    with TestClient(app) as client:
-        yield Client(client)
+def call(world: World) -> Iterator[ComputeClient]:
+    with served(world, api.router) as client:
+        yield ComputeClient(client)
 
 
-def flavor_body(**values: Any) -> dict[str, Any]:
-    return {"flavor": {"name": "small", "ram": 64, "vcpus": 1, "disk": 0, **values}}
-
-
-def test_discovery(call: Client):
+def test_discovery(call: ComputeClient):
     document = call.ok("GET", "/")["version"]
     assert (document["version"], document["min_version"], document["id"]) == ("2.100", "2.1", "v2.1")
     assert document["links"][0]["href"].endswith("/compute/v2.1/")
@@ -84,14 +35,14 @@ def test_discovery(call: Client):
         pytest.param("compute x", 400, "compute 2.1", id="no version"),
     ],
 )
-def test_microversions(call: Client, header: str, status: int, echoed: str):
+def test_microversions(call: ComputeClient, header: str, status: int, echoed: str):
     answer = call._client.get("/compute/v2.1/flavors/detail", headers={"X-Auth-Token": "admin", VERSION: header})
     assert answer.status_code == status
     assert answer.headers[VERSION] == echoed
     assert VERSION in answer.headers["Vary"]
 
 
-def test_guides_aggregate_steps(call: Client):
+def test_guides_aggregate_steps(call: ComputeClient):
     created = call("POST", "/os-aggregates", {"aggregate": {"name": "sriov_aggregate"}})
     assert created.status_code == 200
     aggregate = created.json()["aggregate"]
@@ -215,14 +166,14 @@ def test_guides_aggregate_steps(call: Client):
         ),
     ],
 )
-def test_faults(call: Client, method: str, path: str, body: Any, expected: tuple[int, str, str]):
+def test_faults(call: ComputeClient, method: str, path: str, body: Any, expected: tuple[int, str, str]):
     call.ok("POST", "/os-aggregates", {"aggregate": {"name": "a"}})
     before = call.ok("GET", "/os-aggregates")
     assert call.fault(method, path, body) == expected
     assert call.ok("GET", "/os-aggregates") == before
 
 
-def test_guides_flavor(call: Client):
+def test_guides_flavor(call: ComputeClient):
     body = flavor_body(
         **{"id": "amphora-sriov-flavor", "os-flavor-access:is_public": False, "swap": 0, "OS-FLV-EXT-DATA:ephemeral": 0}
     )
@@ -242,7 +193,7 @@ def test_guides_flavor(call: Client):
     assert call("DELETE", "/flavors/amphora-sriov-flavor").status_code == 202
 
 
-def test_private_flavor_is_its_projects(call: Client):
+def test_private_flavor_is_its_projects(call: ComputeClient):
     private = call.ok("POST", "/flavors", flavor_body(**{"id": "p", "os-flavor-access:is_public": False}))["flavor"]
     assert call.ok("GET", "/flavors/p/os-flavor-access")["flavor_access"] == [
         {"flavor_id": "p", "tenant_id": ADMIN.project_id}
@@ -263,7 +214,7 @@ def test_private_flavor_is_its_projects(call: Client):
     assert call.fault("GET", "/flavors?is_public=maybe")[0] == 400
 
 
-def test_members_may_not_administer(call: Client):
+def test_members_may_not_administer(call: ComputeClient):
     for method, path, body in (
         ("POST", "/os-aggregates", {"aggregate": {"name": "a"}}),
         ("POST", "/flavors", flavor_body()),
@@ -276,147 +227,8 @@ def test_members_may_not_administer(call: Client):
         assert message.startswith("Policy doesn't allow os_compute_api:")
 
 
-def _create(call: Client, world: World, **values: Any) -> str:
-    """A server on the management network, waited for."""
-    if not call.ok("GET", "/flavors")["flavors"]:
-        call.ok("POST", "/flavors", flavor_body(id="f"))
-    networks = [{"uuid": world.networks["mgmt"]}, *values.pop("ports", ())]
-    server = {"name": "amphora-1", "flavorRef": "f", "imageRef": NOBODY, "networks": networks, **values}
-    answer = call("POST", "/servers", {"server": server})
-    assert answer.status_code == 202, answer.text
-    server_id = answer.json()["server"]["id"]
-    assert answer.headers["Location"].endswith(f"/compute/v2.1/servers/{server_id}")
-    until(lambda: call.ok("GET", f"/servers/{server_id}")["server"]["OS-EXT-STS:task_state"] is None)
-    return server_id
-
-
-def test_server(call: Client, world: World):
-    port = world.port("public")
-    user_data = b'#cloud-config\n{"write_files": []}'
-    server_id = _create(
-        call,
-        world,
-        ports=[{"port": port.id}],
-        user_data=base64.b64encode(user_data).decode(),
-        config_drive=True,
-        metadata={"a": "b"},
-        tags=["t"],
-    )
-    shown = call.ok("GET", f"/servers/{server_id}")["server"]
-    assert (shown["status"], shown["OS-EXT-STS:vm_state"], shown["OS-EXT-STS:power_state"]) == ("ACTIVE", "active", 1)
-    assert (shown["metadata"], shown["tags"], shown["config_drive"]) == ({"a": "b"}, ["t"], "True")
-    assert (shown["OS-EXT-SRV-ATTR:host"], shown["OS-EXT-AZ:availability_zone"]) == ("host1", "nova")
-    assert shown["flavor"]["original_name"] == "small"
-    assert [name for name, addresses in shown["addresses"].items() for _ in addresses] == ["mgmt", "public"]
-    assert shown["addresses"]["public"][0]["OS-EXT-IPS-MAC:mac_addr"] == port.mac_address
-    assert "fault" not in shown
-    assert world.hypervisor.files[server_id] == user_data
-    old = call.ok("GET", f"/servers/{server_id}", version="2.1")["server"]
-    assert old["flavor"]["id"] == "f"
-    assert "tags" not in old
-    assert call("DELETE", f"/servers/{server_id}").status_code == 204
-    until(lambda: call("GET", f"/servers/{server_id}").status_code == 404)
-    world.balanced()
-
-
-def test_server_list_filters_and_pages(call: Client, world: World):
-    ids = [_create(call, world, name=name) for name in ("amphora-1", "amphora-2", "other")]
-    newest_first = ids[::-1]
-
-    def listed(query: str) -> list[str]:
-        return [server["id"] for server in call.ok("GET", f"/servers{query}")["servers"]]
-
-    assert listed("") == newest_first
-    assert listed("?name=^amphora") == [ids[1], ids[0]]
-    assert listed("?status=ACTIVE&host=host1") == newest_first
-    assert listed("?status=ERROR") == []
-    assert listed("?all_tenants=True&deleted=False") == newest_first
-    assert listed(f"?limit=1&marker={ids[2]}") == [ids[1]]
-    page = call.ok("GET", "/servers/detail?limit=2")
-    assert [server["id"] for server in page["servers"]] == newest_first[:2]
-    (link,) = page["servers_links"]
-    assert f"marker={ids[1]}" in link["href"]
-    assert call.ok("GET", "/servers", user="member")["servers"] == []
-
-
-def test_server_in_error_shows_the_fault(call: Client, world: World):
-    world.hypervisor.fail = "it would not boot"
-    server_id = _create(call, world)
-    shown = call.ok("GET", f"/servers/{server_id}")["server"]
-    assert shown["status"] == "ERROR"
-    assert (shown["fault"]["code"], shown["fault"]["message"]) == (500, "it would not boot")
-    assert shown["fault"]["created"]
-
-
-def test_interfaces(call: Client, world: World):
-    server_id = _create(call, world)
-    port = world.port("members")
-    attach = {"interfaceAttachment": {"port_id": port.id}}
-    answer = call("POST", f"/servers/{server_id}/os-interface", attach)
-    assert answer.status_code == 200
-    attached = answer.json()["interfaceAttachment"]
-    assert (attached["port_id"], attached["mac_addr"], attached["port_state"]) == (port.id, port.mac_address, "ACTIVE")
-    by_network = {"interfaceAttachment": {"net_id": world.networks["members"]}}
-    made = call.ok("POST", f"/servers/{server_id}/os-interface", by_network)["interfaceAttachment"]["port_id"]
-    assert len(call.ok("GET", f"/servers/{server_id}/os-interface")["interfaceAttachments"]) == 3
-    assert call.fault("POST", f"/servers/{server_id}/os-interface", attach)[:2] == (409, "conflictingRequest")
-    for port_id in (port.id, made):
-        assert call("DELETE", f"/servers/{server_id}/os-interface/{port_id}").status_code == 202
-        assert call.fault("DELETE", f"/servers/{server_id}/os-interface/{port_id}")[0] == 404
-    (left,) = call.ok("GET", f"/servers/{server_id}/os-interface")["interfaceAttachments"]
-    assert left["net_id"] == world.networks["mgmt"]
-    unknown = {"interfaceAttachment": {"port_id": NOBODY}}
-    assert call.fault("POST", f"/servers/{server_id}/os-interface", unknown)[:2] == (404, "itemNotFound")
-    world.balanced()
-
-
-def test_actions(call: Client, world: World):
-    server_id = _create(call, world)
-    action = f"/servers/{server_id}/action"
-    output = call("POST", action, {"os-getConsoleOutput": {"length": 1}})
-    assert (output.status_code, output.json()) == (200, {"output": f"{server_id}\n"})
-    for body, after in (
-        ({"os-stop": None}, "SHUTOFF"),
-        ({"os-start": None}, "ACTIVE"),
-        ({"reboot": {"type": "SOFT"}}, "ACTIVE"),
-        ({"reboot": {"type": "HARD"}}, "ACTIVE"),
-    ):
-        assert call("POST", action, body).status_code == 202
-        until(lambda after=after: call.ok("GET", f"/servers/{server_id}")["server"]["status"] == after)
-    assert call.fault("POST", action, {"os-start": None})[:2] == (409, "conflictingRequest")
-    call.ok("POST", action, {"os-resetState": {"state": "error"}})
-    assert call.ok("GET", f"/servers/{server_id}")["server"]["status"] == "ERROR"
-    assert call.fault("POST", action, {"explode": {}})[0] == 400
-
-
-@pytest.mark.parametrize(
-    ("values", "word"),
-    [
-        pytest.param({"networks": [{"uuid": NOBODY}]}, NOBODY, id="unknown network"),
-        pytest.param({"networks": [{"port": NOBODY}]}, NOBODY, id="unknown port"),
-        pytest.param({"networks": [{}]}, "networks", id="neither port nor network"),
-        pytest.param({"user_data": "?"}, "base64", id="user data"),
-        pytest.param({"user_data": base64.b64encode(b"#cloud-config\n{").decode()}, "cloud-config", id="cloud config"),
-        pytest.param({"availability_zone": "mars"}, "availability zone", id="zone"),
-        pytest.param({"availability_zone": "nova:mars"}, "mars", id="forced host"),
-        pytest.param({"max_count": 3}, "max_count", id="several"),
-        pytest.param({"metadata": {"a": 1}}, "metadata", id="metadata"),
-        pytest.param({"colour": "red"}, "colour", id="unknown field"),
-    ],
-)
-def test_bad_server_requests_change_nothing(call: Client, world: World, values: dict[str, Any], word: str):
-    call.ok("POST", "/flavors", flavor_body(id="f"))
-    server = {"name": "s", "flavorRef": "f", "networks": "none", **values}
-    status, name, message = call.fault("POST", "/servers", {"server": server})
-    assert (status, name) == (400, "badRequest")
-    assert word in message
-    assert call.ok("GET", "/servers")["servers"] == []
-    if "user_data" not in values:
-        assert world.hypervisor.files == {}
-
-
-def test_hypervisors_show_vfs(call: Client, world: World):
-    _create(call, world, ports=[{"port": world.port("public").id}])
+def test_hypervisors_show_vfs(call: ComputeClient, world: World):
+    create(call, world, ports=[{"port": world.port("public").id}])
     (hypervisor,) = call.ok("GET", "/os-hypervisors/detail")["hypervisors"]
     assert hypervisor["hypervisor_hostname"] == "host1"
     none = {"claimed": 0, "foreign": 0, "away": 0}
@@ -428,7 +240,7 @@ def test_hypervisors_show_vfs(call: Client, world: World):
     assert set(hypervisor["hydria:vfs"]) == set(NETWORKS)
 
 
-def test_hypervisors_show_what_keeps_vfs_from_being_free(call: Client, world: World):
+def test_hypervisors_show_what_keeps_vfs_from_being_free(call: ComputeClient, world: World):
     world.nics.foreign[VfId("pf-public", 0)] = "vfio-pci"
     world.nics.down.add("pf-members")
     (hypervisor,) = call.ok("GET", "/os-hypervisors/detail")["hypervisors"]
@@ -441,8 +253,8 @@ def test_hypervisors_show_what_keeps_vfs_from_being_free(call: Client, world: Wo
     assert (pfs["pf-members"]["link_up"], pfs["pf-members"]["vfs"]["free"]) == (False, 0)
 
 
-def test_hypervisors_show_claims_on_a_pf_that_is_gone(call: Client, world: World):
-    _create(call, world, ports=[{"port": world.port("public").id}])
+def test_hypervisors_show_claims_on_a_pf_that_is_gone(call: ComputeClient, world: World):
+    create(call, world, ports=[{"port": world.port("public").id}])
     world.nics.lose_pf("pf-public")
     (hypervisor,) = call.ok("GET", "/os-hypervisors/detail")["hypervisors"]
     assert hypervisor["hydria:vfs"]["public"] == {
@@ -459,11 +271,11 @@ def test_hypervisors_show_claims_on_a_pf_that_is_gone(call: Client, world: World
     ]
 
 
-def test_services_and_zones(call: Client, world: World):
+def test_services_and_zones(call: ComputeClient, world: World):
     (service,) = call.ok("GET", "/os-services?host=host1&binary=nova-compute")["services"]
     changed = call.ok("PUT", f"/os-services/{service['id']}", {"status": "disabled", "disabled_reason": "repair"})
     assert (changed["service"]["status"], changed["service"]["disabled_reason"]) == ("disabled", "repair")
-    server_id = _create(call, world)
+    server_id = create(call, world)
     fault = call.ok("GET", f"/servers/{server_id}")["server"]["fault"]["message"]
     assert fault == "No valid host was found. host1: compute service is disabled"
     call.ok("PUT", f"/os-services/{service['id']}", {"status": "enabled"})
@@ -471,11 +283,11 @@ def test_services_and_zones(call: Client, world: World):
     call.ok("POST", "/os-aggregates/1/action", {"add_host": {"host": "host1"}})
     (zone,) = call.ok("GET", "/os-availability-zone/detail")["availabilityZoneInfo"]
     assert (zone["zoneName"], list(zone["hosts"])) == ("z1", ["host1"])
-    server_id = _create(call, world, availability_zone="z1")
+    server_id = create(call, world, availability_zone="z1")
     assert call.ok("GET", f"/servers/{server_id}")["server"]["status"] == "ACTIVE"
 
 
-def test_server_group_keeps_servers_apart(call: Client, world: World):
+def test_server_group_keeps_servers_apart(call: ComputeClient, world: World):
     body = {"server_group": {"name": "g", "policy": "anti-affinity"}}
     group = call.ok("POST", "/os-server-groups", body)["server_group"]
     assert (group["policy"], group["members"]) == ("anti-affinity", [])
@@ -493,7 +305,7 @@ def test_server_group_keeps_servers_apart(call: Client, world: World):
     world.balanced()
 
 
-def test_constant_answers(call: Client):
+def test_constant_answers(call: ComputeClient):
     assert call.ok("GET", "/os-keypairs") == {"keypairs": []}
     assert call.ok("GET", "/limits")["limits"]["absolute"]["totalInstancesUsed"] == 0
     assert call.ok("GET", f"/os-quota-sets/{ADMIN.project_id}")["quota_set"]["instances"] == -1

@@ -5,22 +5,16 @@ from typing import Any
 
 import httpx
 import pytest
+from compute_http import NOBODY, served
 from compute_world import ADMIN, PROJECT, FakeNics, Points, World, until
 from litestar import Litestar
-from litestar.di import Provide
 from litestar.testing import TestClient
 from running_cloud import RunningCloud
 
-from hydria.cloud import faults
 from hydria.cloud.compute.aggregates import CreateAggregate
-from hydria.cloud.context import Context
 from hydria.cloud.resource_providers import api
 from hydria.cloud.resource_providers.providers import OVERCOMMIT, VFS
-from hydria.cloud.web import AnyRequest
 from hydria.sriov.inventory import VfId
-
-MEMBER = Context(user_id="u2", project_id="2" * 32, roles=frozenset({"member"}))
-NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 class Client:
@@ -46,19 +40,7 @@ class Client:
 
 @pytest.fixture
 def call(world: World) -> Iterator[Client]:
-    def context(request: AnyRequest) -> Context:
-        return {"admin": ADMIN, "member": MEMBER}[request.headers["X-Auth-Token"]]
-
-    app = Litestar(
-        [api.router],
-        dependencies={
-            "context": Provide(context, sync_to_thread=False),
-            "compute": Provide(lambda: world.compute, sync_to_thread=False),
-        },
-        exception_handlers={Exception: faults.to_response},
-        openapi_config=None,
-    )
-    with TestClient(app) as client:
+    with served(world, api.router) as client:
         yield Client(client)
 
 
