@@ -32,8 +32,9 @@ class Heard:
     def next(self, heartbeat: Heartbeat, now: float) -> "Heard":
         vip = next((nic for nic in heartbeat.nics.values() if nic.name == VIP_INTERFACE), None)
         link_seen = self.link_seen or (vip is not None and vip.carrier)
-        # A NIC goes altogether when its PF does; one that was never there is the spec's matter.
-        without = link_seen if vip is None else not vip.carrier
+        # A NIC goes altogether when its PF does, perhaps before this controller started. Whoever has applied a spec
+        # should have it.
+        without = heartbeat.generation is not None if vip is None else not vip.carrier
         lost = None if not without else self.link_lost if self.link_lost is not None else now
         return Heard(
             now,

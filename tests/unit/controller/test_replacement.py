@@ -86,6 +86,18 @@ def test_a_nic_that_is_gone_with_its_pf_has_no_link_either(world: World, served:
     assert world.status(served.id) == "ACTIVE"
 
 
+def test_a_nic_that_went_before_this_controller_started_is_missed(world: World, served: LoadBalancer) -> None:
+    """It cannot know that the link was ever there, so it has more patience."""
+    old, mouth = amphora(world, served), Mouth(world, served.id)
+    world.cloud.cut_link("host1", "public")
+    for _ in range(40):
+        world.now += 1
+        mouth.speak(nics={mac: nic for mac, nic in mouth.nics(carrier=True).items() if nic.name != VIP_INTERFACE})
+        mouth.watch.look()
+    world.run()
+    assert amphora(world, served).id != old.id
+
+
 def test_a_link_that_is_lost_for_a_moment_is_no_reason(world: World, served: LoadBalancer) -> None:
     mouth = Mouth(world, served.id)
     speak(world, mouth, 0.5, carrier=True)
