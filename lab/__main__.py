@@ -16,7 +16,7 @@ from hydria.base import process
 from hydria.base.errors import HydriaError
 from lab import kernel, layer, python, userland
 from lab.jobs import MARKS, Job, plan
-from lab.machine import PLAIN, QEMU, GuestDied, Image, Machine, major_version
+from lab.machine import MEMORY_MIB, PLAIN, QEMU, GuestDied, Image, Machine, major_version
 
 RUNS = layer.BUILD / "runs"
 KEPT_RUNS = 5
@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--shell", choices=[profile.name for profile in MARKS], help="a shell only, on that hardware")
     parser.add_argument("--command", help="run this shell line in the guest instead of tests")
     parser.add_argument("--smp", type=int, default=1, metavar="N", help="CPUs of the guest [1]")
-    parser.add_argument("--guests", type=int, default=os.cpu_count(), metavar="N", help="at the same time [CPUs]")
+    parser.add_argument("--guests", type=int, default=_room(), metavar="N", help="at the same time [as many as fit]")
     parser.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="for each guest [1800]")
     arguments = parser.parse_args()
     try:
@@ -46,6 +46,12 @@ def main() -> int:
     except HydriaError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+
+
+def _room() -> int:
+    """One guest for each CPU, as far as there is memory for them."""
+    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    return max(1, min(os.cpu_count() or 1, available // MEMORY_MIB))
 
 
 def _check_machine() -> None:
