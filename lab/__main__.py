@@ -50,7 +50,8 @@ def main() -> int:
 
 def _room() -> int:
     """One guest for each CPU, as far as there is memory for them."""
-    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    available = next(int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable:"))
     return max(1, min(os.cpu_count() or 1, available // MEMORY_MIB))
 
 
