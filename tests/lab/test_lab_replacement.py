@@ -156,8 +156,11 @@ def test_it_stays_where_no_other_link_can_be_had(
     pull(mine)
     await_condition("the reason is told", lambda: "stays until" in " ".join(scene.demo.reasons(balancer["id"])), 30)
     assert not scene.connects(balancer["vip_address"], 80)
+    assert old <= servers(scene)
     mine.plug()
     scene.await_answer(balancer["vip_address"], seconds=20)
     scene.demo.await_active(balancer["id"], seconds=30)
-    assert servers(scene) == old
+    # A VF has its link seconds after its PF: an attempt of just then finds VFs again, and one of the two goes.
+    await_condition("one amphora is left", lambda: len(servers(scene)) == 1, 60)
+    scene.await_answer(balancer["vip_address"], seconds=20)
     assert its_card(scene) == card
