@@ -3,11 +3,10 @@
 from typing import Any
 
 import msgspec
-from litestar import delete, get, head, post, put
+from litestar import HttpMethod, delete, get, post, put, route
 from litestar.params import RawBody
 
 from hydria.base.errors import Invalid
-from hydria.cloud.context import Context
 from hydria.cloud.identity.errors import missing, require, require_admin
 from hydria.cloud.identity.records_api import listed, shown
 from hydria.cloud.identity.resources import DOMAIN_ID, DOMAIN_NAME, ApplicationCredential
@@ -60,13 +59,7 @@ def withdraw_role(
     identity.withdraw(project_id, user_id, role_id)
 
 
-def _check(context: Context, identity: Identity, project_id: str, user_id: str, role_id: str) -> None:
-    require_admin(context, "identity:check_grant")
-    if not identity.assignments(project_id, user_id, role_id):
-        raise missing("role assignment", f"with role {role_id}, user {user_id}, project {project_id}")
-
-
-@head(ASSIGNMENT, status_code=204, sync_to_thread=True)
+@route(ASSIGNMENT, http_method=[HttpMethod.HEAD, HttpMethod.GET], status_code=204, sync_to_thread=True)
 def check_role(
     context: Caller,
     identity: IdentityService,
@@ -74,18 +67,9 @@ def check_role(
     user_id: PathText,
     role_id: PathText,
 ) -> None:
-    _check(context, identity, project_id, user_id, role_id)
-
-
-@get(ASSIGNMENT, status_code=204, sync_to_thread=True)
-def check_role_by_get(
-    context: Caller,
-    identity: IdentityService,
-    project_id: PathText,
-    user_id: PathText,
-    role_id: PathText,
-) -> None:
-    _check(context, identity, project_id, user_id, role_id)
+    require_admin(context, "identity:check_grant")
+    if not identity.assignments(project_id, user_id, role_id):
+        raise missing("role assignment", f"with role {role_id}, user {user_id}, project {project_id}")
 
 
 @get("/v3/role_assignments", sync_to_thread=True)
@@ -190,7 +174,6 @@ handlers = [
     assign_role,
     withdraw_role,
     check_role,
-    check_role_by_get,
     list_role_assignments,
     list_credentials,
     show_credential,
