@@ -12,6 +12,8 @@ from hydria.model.listener import ListenerProtocol
 from hydria.model.pool import Algorithm, HttpMethod, MonitorType, PoolProtocol, SessionPersistence
 
 VERSION = 1
+VERSIONS: tuple[int, ...] = (VERSION,)
+"""That an agent of this version takes."""
 PORT = 9443
 """TCP port of the agent on the management network."""
 NAMESPACE = "amphora-haproxy"
@@ -147,7 +149,7 @@ class Observed(Struct, kw_only=True, frozen=True):
 
 class Info(Struct, kw_only=True, frozen=True):
     agent_version: str
-    spec_versions: tuple[int, ...] = (VERSION,)
+    spec_versions: tuple[int, ...] = VERSIONS
     haproxy_version: str | None = None
     nftables: bool = True
     """False: an SR-IOV port on this amphora would be without a firewall, so it is refused."""

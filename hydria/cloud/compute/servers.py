@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from hydria.base.cloud_config import BadUserData
 from hydria.base.errors import Conflict, Invalid, NotFound, invalid_field
 from hydria.cloud.compute.flavors import Flavors
 from hydria.cloud.compute.form import Form, Metadata, Name
@@ -20,7 +21,6 @@ from hydria.cloud.compute.resources import Interface, Request, Server, TaskState
 from hydria.cloud.compute.server_groups import ServerGroups
 from hydria.cloud.context import Context
 from hydria.cloud.database import Database
-from hydria.cloud.hypervisor.cloud_config import BadUserData
 from hydria.cloud.network.errors import NetworkNotFound, PortNotFound
 from hydria.cloud.network.service import Network
 from hydria.cloud.resource import new_id, now

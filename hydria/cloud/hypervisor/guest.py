@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from hydria.base.errors import Retryable
 
@@ -24,6 +24,31 @@ class Guest:
 
 
 @dataclass(frozen=True)
+class BootImage:
+    """What a virtual machine boots from; a container needs none."""
+
+    disk: Path
+    format: Literal["qcow2", "raw"]
+    kernel: Path | None = None
+    """With it and its ramdisk the machine starts without boot loader, as Nova does for `kernel_id`, `ramdisk_id`."""
+    ramdisk: Path | None = None
+    command_line: str = ""
+    """Of the kernel (`os_command_line`)."""
+
+
+@dataclass(frozen=True)
+class NicFacts:
+    """What a config drive's network_data.json says of a NIC."""
+
+    id: str
+    """The port's."""
+    mac: str
+    mtu: int
+    addresses: tuple[str, ...] = ()
+    """With prefix lengths; the first NIC of a server only."""
+
+
+@dataclass(frozen=True)
 class Machine:
     """What a hypervisor has to know of a server."""
 
@@ -32,6 +57,11 @@ class Machine:
     vcpus: int
     ram: int
     """MiB."""
+    disk: int = 0
+    """GiB; 0: as large as the image."""
+    image: BootImage | None = None
+    nics: tuple[NicFacts, ...] = ()
+    """In the order of the create request."""
 
 
 class Hypervisor(Protocol):

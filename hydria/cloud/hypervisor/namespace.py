@@ -16,9 +16,9 @@ from pathlib import Path
 import msgspec
 
 import hydria
-from hydria.base import log, process
+from hydria.base import cloud_config, log, process
 from hydria.base.errors import Terminal
-from hydria.cloud.hypervisor import cgroup, cloud_config, guest, numa, sandbox
+from hydria.cloud.hypervisor import cgroup, guest, numa, sandbox
 from hydria.cloud.hypervisor.guest import Guest, Machine
 
 logger = log.Logger(__name__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hydria
-from hydria.cloud.hypervisor.cloud_config import DIRECTORY as CONFIGURATION
+from hydria.base.cloud_config import DIRECTORY as CONFIGURATION
 
 CAPABILITIES = (
     "CAP_NET_ADMIN",  # addresses, routes, nftables

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from hydria.base import config, process
+from hydria.base import cloud_config, config, process
 from hydria.base.errors import Conflict, HydriaError, Retryable, Terminal
 from hydria.cloud.compute.flavors import CreateFlavor
 from hydria.cloud.compute.server_groups import CreateServerGroup
@@ -16,7 +16,7 @@ from hydria.cloud.compute.servers import AttachInterface, CreateServer, ServerNe
 from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
 from hydria.cloud.database import Database
-from hydria.cloud.hypervisor import cloud_config, guest
+from hydria.cloud.hypervisor import guest
 from hydria.cloud.hypervisor.guest import Guest, Machine
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network

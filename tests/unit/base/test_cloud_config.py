@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from hydria.cloud.hypervisor import cloud_config
-from hydria.cloud.hypervisor.cloud_config import BadUserData, File
+from hydria.base import cloud_config
+from hydria.base.cloud_config import BadUserData, File
 
 
 def user_data(*entries: dict[str, object]) -> bytes:

@@ -1,6 +1,7 @@
 """User data as cloud-init understands it, as far as amphorae use it: `#cloud-config` with `write_files`. Pure.
 
-The body is JSON or YAML. Only files below DIRECTORY are taken: all else of a guest's root is read-only.
+The body is JSON, or YAML where PyYAML is installed (an amphora has none: what it is given is JSON).
+Only files below DIRECTORY are taken: all else of a guest's root is read-only.
 """
 
 import base64
@@ -11,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import yaml  # type: ignore[import-untyped]  # its types are a package of their own
 
 from hydria.base.errors import Terminal
 
@@ -47,7 +47,7 @@ def files(user_data: bytes) -> tuple[File, ...]:
     body = user_data.partition(b"\n")[2]
     try:
         entries = msgspec.convert(_decode(body).get("write_files") or [], list[WriteFile])
-    except (msgspec.ValidationError, yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
+    except (msgspec.MsgspecError, ImportError, UnicodeDecodeError, AttributeError) as error:
         raise BadUserData(f"Reading user data: it is no #cloud-config ({type(error).__name__})") from error
     return tuple(_file(entry) for entry in entries)
 
@@ -56,7 +56,7 @@ def _decode(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
-        return yaml.safe_load(body) or {}
+        return msgspec.yaml.decode(body) or {}
 
 
 def _file(entry: WriteFile) -> File:
