@@ -67,7 +67,7 @@ def tree(root: Path) -> Path:
     return root
 
 
-def test_a_tree_tells_its_packages(tmp_path: Path) -> None:
+def test_a_tree_tells_its_packages(tmp_path: Path):
     sha256 = {"adduser_3.134_all.deb": "a" * 64, "msgspec-0.22.0": "b" * 64}
     assert packages.of_tree(tree(tmp_path), sha256=sha256) == Packages(
         debian=(
@@ -104,7 +104,7 @@ def test_a_tree_tells_its_packages(tmp_path: Path) -> None:
     )
 
 
-def test_a_link_out_of_the_tree_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_out_of_the_tree_is_not_followed(tmp_path: Path):
     root = tree(tmp_path / "root")
     outside = tmp_path / "copyright"
     outside.write_text(COPYRIGHT.replace("Zlib", "Outside"))
@@ -114,12 +114,12 @@ def test_a_link_out_of_the_tree_is_not_followed(tmp_path: Path) -> None:
     assert zlib.licenses == ()
 
 
-def test_the_document_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_the_document_is_read_as_it_was_written(tmp_path: Path):
     found = packages.of_tree(tree(tmp_path))
     assert packages.decode(packages.encode(found)) == found
 
 
-def test_a_document_of_another_kind_is_refused() -> None:
+def test_a_document_of_another_kind_is_refused():
     with pytest.raises(msgspec.ValidationError, match="debian"):
         packages.decode(b'{"debian": 1}')
 
@@ -132,5 +132,5 @@ def test_a_document_of_another_kind_is_refused() -> None:
         pytest.param("", (), id="none"),
     ],
 )
-def test_licences_of_a_copyright_file(text: str, names: tuple[str, ...]) -> None:
+def test_licences_of_a_copyright_file(text: str, names: tuple[str, ...]):
     assert packages.licenses(text) == names
