@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from email.message import Message
 from email.parser import HeaderParser
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,7 @@ COPYRIGHTS = "/usr/share/doc"
 AGENT_LIBRARY = "/opt/hydria/lib"
 """Hydria's agent and what it imports, each with its *.dist-info/METADATA."""
 
+_METADATA = "*.dist-info/METADATA"
 _INSTALLED = "installed"
 _MACHINE_READABLE = "copyright-format/1.0"
 _LICENSE = re.compile(r"^License:[ \t]*(\S.*)$", re.MULTILINE)
@@ -73,7 +74,7 @@ def of_tree(root: Path, *, sha256: Mapping[str, str] | None = None) -> Packages:
     status = (root / DPKG_STATUS.lstrip("/")).read_text(encoding="utf-8", errors="replace")
     metadata = [
         path.read_text(encoding="utf-8", errors="replace")
-        for path in (root / AGENT_LIBRARY.lstrip("/")).glob("*.dist-info/METADATA")
+        for path in (root / AGENT_LIBRARY.lstrip("/")).glob(_METADATA)
     ]
     docs = root / COPYRIGHTS.lstrip("/")
 
@@ -135,6 +136,11 @@ def python_packages(metadata: Iterable[str]) -> tuple[PythonPackage, ...]:
         for its in map(HeaderParser().parsestr, metadata)
     )
     return tuple(sorted(found, key=lambda package: package.name))
+
+
+def is_metadata(path: str) -> bool:
+    """Whether that file of an image describes a Python package of the agent's."""
+    return PurePosixPath(path).match(f"{AGENT_LIBRARY}/{_METADATA}")
 
 
 def licenses(copyright_file: str) -> tuple[str, ...]:
