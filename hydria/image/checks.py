@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from hydria.image.boot_line import ROOT_LABEL
 from hydria.image.facts import Facts
 from hydria.image.filesystem import Entry, FileSystem, Kind
 
-LABEL = "amphora-root"
-"""Of the root file system; the kernel command line looks for it."""
 AGENT = "/opt/hydria/lib/hydria/agent/__main__.py"
 UNITS = ("hydria-config-drive.service", "hydria-agent.service")
 DRIVERS = ("iavf", "igbvf", "igb", "e1000e", "bnxt_en", "mlx5_core")
@@ -94,8 +93,8 @@ def enabled_units(files: FileSystem) -> tuple[str, ...]:
 
 
 def _label(files: FileSystem, _facts: Facts) -> Iterator[str]:
-    if files.label != LABEL:
-        yield f"its label is {files.label or 'none'}, not {LABEL}: the kernel does not find it"
+    if files.label != ROOT_LABEL:
+        yield f"its label is {files.label or 'none'}, not {ROOT_LABEL}: the kernel does not find it"
 
 
 def _agent(files: FileSystem, _facts: Facts) -> Iterator[str]:

@@ -8,10 +8,11 @@ import msgspec
 
 from hydria.base import process
 from hydria.image import checks, facts
+from hydria.image.boot_line import ROOT_LABEL
 from hydria.image.facts import Facts
 
 FACTS = Facts(
-    version="0.1.0", kernel="6.1.0-41-amd64", distribution="debian-12", command_line="root=LABEL=amphora-root"
+    version="0.1.0", kernel="6.1.0-41-amd64", distribution="debian-12", command_line=f"root=LABEL={ROOT_LABEL}"
 )
 MIB = 1024 * 1024
 START = 1 * MIB
@@ -63,7 +64,7 @@ def write_tree(root: Path, changes: Files | None = None) -> Path:
     return root
 
 
-def write_raw(root: Path, image: Path, *, label: str = checks.LABEL) -> Path:
+def write_raw(root: Path, image: Path, *, label: str = ROOT_LABEL) -> Path:
     """A raw disk of START + SIZE bytes."""
     mbr = bytearray(START)
     struct.pack_into("<B3xB3xII", mbr, 446, 0x80, 0x83, START // 512, SIZE // 512)
@@ -77,7 +78,7 @@ def write_raw(root: Path, image: Path, *, label: str = checks.LABEL) -> Path:
 
 
 def write_image(
-    directory: Path, changes: Files | None = None, *, format_: str = "qcow2", label: str = checks.LABEL
+    directory: Path, changes: Files | None = None, *, format_: str = "qcow2", label: str = ROOT_LABEL
 ) -> Path:
     """`format_` is qemu-img's."""
     raw = write_raw(write_tree(directory / "root", changes), directory / "amphora.raw", label=label)

@@ -1,0 +1,29 @@
+"""A bar for a person, a line per step for a log."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+Report = Callable[[str, float], None]
+"""(step, how much of the whole is done before it, 0..1)."""
+
+
+@contextlib.contextmanager
+def steps(console: Console) -> Iterator[Report]:
+    if not console.is_terminal:
+        last = ""
+
+        def line(step: str, done: float) -> None:
+            nonlocal last
+            if step != last:
+                console.print(f"{done:4.0%} {step}", markup=False, highlight=False, soft_wrap=True)
+            last = step
+
+        yield line
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:3.0f}%"))
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task("", total=1.0)
+        yield lambda step, done: progress.update(task, description=step, completed=done)
