@@ -2,10 +2,27 @@
 
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from hydria.sriov.inventory import Pf, VfCounters, VfId, VfSettings
+
+
+@dataclass(frozen=True)
+class PciDevice:
+    """A VF that a virtual machine is given whole; it is bound to vfio-pci."""
+
+    address: str
+    """0000:01:10.0"""
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A network interface whose frames a virtual machine reads and writes by a file descriptor."""
+
+    fd: int
+    """Whoever got it closes it; the interface is gone with the last one."""
 
 
 class Nics(Protocol):
