@@ -11,6 +11,7 @@ from hardware import PCI, Card, driver_of, state
 from hydria.base.errors import Conflict, Retryable
 from hydria.sriov.hardware import HardwareNics
 from hydria.sriov.inventory import VfId, VfSettings
+from hydria.sriov.nics import PciDevice
 
 pytestmark = pytest.mark.iommu
 
@@ -22,17 +23,20 @@ def nics(public: Card, members: Card, tmp_path: Path) -> HardwareNics:
     return HardwareNics({public.pf: "public", members.pf: "members"}, records=tmp_path)
 
 
+def group_of(address: str) -> Path:
+    return Path("/dev/vfio") / (PCI / address / "iommu_group").readlink().name
+
+
 def test_given_and_taken_back(nics: HardwareNics, public: Card) -> None:
     before, vf, address = state(), VfId(public.pf, 1), public.vfs[1]
-    group = nics.hand_over_vfio(vf, WANTED, holder="port 1")
-    assert group == Path("/dev/vfio") / (PCI / address / "iommu_group").readlink().name
-    assert group.is_char_device()
+    assert nics.hand_over_to_machine(vf, WANTED, holder="port 1") == PciDevice(address)
+    assert group_of(address).is_char_device()
     assert driver_of(address) == "vfio-pci"
     now = public.settings()[1]
     assert (now["address"], now["vlan_list"][0]["vlan"], now["trust"]) == (WANTED.mac, 100, True)
     seen = nics.scan()[0].vfs[1]
     assert (seen.at_home, seen.foreign, seen.holder, seen.driver) == (False, False, "port 1", "vfio-pci")
-    assert nics.hand_over_vfio(vf, WANTED, holder="port 1") == group
+    assert nics.hand_over_to_machine(vf, WANTED, holder="port 1") == PciDevice(address)
     for _ in range(2):
         nics.take_back(vf)
     assert state() == before
@@ -41,7 +45,7 @@ def test_given_and_taken_back(nics: HardwareNics, public: Card) -> None:
 def test_not_taken_from_a_virtual_machine_that_runs(nics: HardwareNics, public: Card) -> None:
     """The kernel would wait for it to let go, and nothing could stop us from waiting."""
     before, vf = state(), VfId(public.pf, 1)
-    fd = os.open(nics.hand_over_vfio(vf, WANTED), os.O_RDWR)
+    fd = os.open(group_of(nics.hand_over_to_machine(vf, WANTED).address), os.O_RDWR)
     try:
         with pytest.raises(Retryable, match=f"still in use by process {os.getpid()}"):
             nics.take_back(vf)
@@ -53,14 +57,14 @@ def test_not_taken_from_a_virtual_machine_that_runs(nics: HardwareNics, public: 
 
 def test_somebody_else_gave_it_to_vfio(nics: HardwareNics, public: Card) -> None:
     before, vf, address = state(), VfId(public.pf, 2), public.vfs[2]
-    nics.hand_over_vfio(vf, VfSettings())
+    nics.hand_over_to_machine(vf, VfSettings())
     nics.take_back(vf)
     (PCI / address / "driver_override").write_text("vfio-pci")
     (PCI / address / "driver" / "unbind").write_text(address)
     Path("/sys/bus/pci/drivers_probe").write_text(address)
     try:
         with pytest.raises(Conflict, match=rf"VF {vf} \({address}\) is not ours to give: vfio-pci has it"):
-            nics.hand_over_vfio(vf, WANTED)
+            nics.hand_over_to_machine(vf, WANTED)
         nics.take_back(vf)
         assert driver_of(address) == "vfio-pci"
     finally:
@@ -72,7 +76,7 @@ def test_somebody_else_gave_it_to_vfio(nics: HardwareNics, public: Card) -> None
 
 def test_from_virtual_machine_to_namespace(nics: HardwareNics, public: Card) -> None:
     before, vf = state(), VfId(public.pf, 3)
-    nics.hand_over_vfio(vf, WANTED)
+    nics.hand_over_to_machine(vf, WANTED)
     with guest() as pid:
         nics.hand_over(vf, WANTED, pid=pid)
         assert [nic["address"] for nic in nics_of(pid)] == [WANTED.mac]

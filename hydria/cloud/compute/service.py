@@ -7,11 +7,12 @@ from hydria.cloud.compute.aggregates import Aggregates
 from hydria.cloud.compute.flavors import Flavors
 from hydria.cloud.compute.hosts import Hosts
 from hydria.cloud.compute.lifecycle import Lifecycle
+from hydria.cloud.compute.machine_wiring import wiring_of
 from hydria.cloud.compute.pf_watch import PfWatch
 from hydria.cloud.compute.placement import Placement
 from hydria.cloud.compute.server_groups import ServerGroups
 from hydria.cloud.compute.servers import Servers
-from hydria.cloud.compute.wiring import Fabric, Wiring
+from hydria.cloud.compute.wiring import Fabric
 from hydria.cloud.database import Database
 from hydria.cloud.hypervisor.guest import Hypervisor
 from hydria.cloud.hypervisor.namespace import Namespace
@@ -42,7 +43,7 @@ class Compute:
         self.groups = ServerGroups(database)
         placement = Placement(database, network, self.hosts)
         self._pf_watch = PfWatch(nics, self.hosts.saw, placement.show_links)
-        self.lifecycle = Lifecycle(placement, Wiring(nics, fabric), self.hypervisor)
+        self.lifecycle = Lifecycle(placement, wiring_of(self.hypervisor, nics, fabric), self.hypervisor)
         self.servers = Servers(database, network, self.hosts, self.flavors, self.groups, self.lifecycle)
 
     def start(self) -> None:

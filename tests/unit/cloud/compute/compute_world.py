@@ -21,6 +21,7 @@ from hydria.cloud.hypervisor.guest import Guest, Machine
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network
 from hydria.sriov.inventory import Pf, Vf, VfCounters, VfId, VfSettings
+from hydria.sriov.nics import Tap
 
 PROJECT = "11111111111111111111111111111111"
 ADMIN = Context(user_id="u1", project_id=PROJECT, roles=frozenset({"admin"}))
@@ -170,8 +171,11 @@ class FakeNics:
         self.lost.discard(vf)
         self._points.pass_()
 
-    def hand_over_vfio(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> Path:  # noqa: ARG002
+    def hand_over_to_machine(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> Tap:  # noqa: ARG002
         raise Terminal(f"VF {vf} cannot be given to a virtual machine here.")
+
+    def adjust(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> None:  # noqa: ARG002
+        raise Conflict(f"VF {vf} is with no virtual machine.")
 
     def take_back(self, vf: VfId) -> None:
         self._points.pass_()
