@@ -20,7 +20,7 @@ from hydria.model.graph import Graph, PoolNode
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.resource import Provisioned
-from hydria.store import events, graph, health, load_balancers, resources
+from hydria.store import amphorae, events, graph, health, load_balancers, resources
 from hydria.store.database import Transaction
 
 _EXISTING: Mapping[str, tuple[str, str]] = {
@@ -85,6 +85,17 @@ class LoadBalancers(Collection[LoadBalancer]):
             load_balancers.delete_load_balancer(tx, row.id, cascade=call.flag("cascade"), strict=strict)
         call.services.wake.send()
         return Answer(status=204)
+
+    def failover(self, call: Call) -> Answer:
+        with call.services.database.write() as tx:
+            row = self.load(tx, call)
+            call.authorize("loadbalancer:put_failover", row.project_id)
+            strict = call.services.config.api.strict_immutable
+            load_balancers.touch(tx, row.id, strict=strict, itself=True, mends=True)
+            reason = "a failover of the load balancer was asked for."
+            amphorae.ask_failover(tx, amphorae.of_load_balancer(tx, row.id), reason)
+        call.services.wake.send()
+        return Answer(status=202)
 
     def status(self, call: Call) -> Answer:
         with call.services.database.read() as tx:

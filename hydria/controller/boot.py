@@ -57,6 +57,8 @@ class Running:
     """Those that serve until this one does."""
     retry: float | None = None
     """Seconds until another attempt at replacing it; None: it is not to be replaced."""
+    stays: str | None = None
+    """Why another could not be had when its failover was asked for."""
 
 
 class Boot:

@@ -60,7 +60,7 @@ class LoadBalancers:
             self._amphorae.succeed(running, observed)
             # Once more: what its predecessor had is free now, and whoever asked meanwhile was told of the wrong NIC.
             return Again(f"Amphora {running.row.id} has just taken over.", after=0, generation=graph.generation)
-        return _done(graph.generation, spec, observed, plugged, running.retry)
+        return _done(graph.generation, spec, observed, plugged, running)
 
     def _desired(self, graph: Graph, running: Running, plugged: nics.Plugged) -> Spec:
         ports = (running.base_port, *plugged.used)
@@ -103,10 +103,10 @@ def _comeback(graph: Graph) -> float | None:
     return None if graph.load_balancer.operating_status is OperatingStatus.OFFLINE else _LOST_RETRY
 
 
-def _done(generation: int, spec: Spec, observed: Observed, plugged: nics.Plugged, retry: float | None) -> Done:
+def _done(generation: int, spec: Spec, observed: Observed, plugged: nics.Plugged, running: Running) -> Done:
     """What the amphora could not do, said of the resources that suffer from it."""
     faults = dict(plugged.faults)
-    load_balancer_fault: str | None = None
+    load_balancer_fault = running.stays
     vip, *others = spec.interfaces
     networks = {nic.port_id: nic.network_id for nic in others}
     for fault in observed.faults:
@@ -117,8 +117,10 @@ def _done(generation: int, spec: Spec, observed: Observed, plugged: nics.Plugged
         else:
             faults[fault.resource_id] = fault.reason
     delays = [_NIC_RETRY] if _interface_faults(observed) else []
-    again = min([*delays, *([] if retry is None else [retry])], default=None)
-    return Done(Outcome(generation, faults, load_balancer_fault), again)
+    delays += [] if running.retry is None else [running.retry]
+    delays += [] if running.stays is None else [_LOST_RETRY]
+    outcome = Outcome(generation, faults, load_balancer_fault, stays=running.row.id if running.stays else None)
+    return Done(outcome, min(delays, default=None))
 
 
 def _interface_faults(observed: Observed) -> bool:

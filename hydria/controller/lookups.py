@@ -14,7 +14,7 @@ from hydria.drivers.cloud import Cloud, Network, Subnet
 _SECONDS = 60.0
 _ENTRIES = 10_000
 
-T = TypeVar("T", Network, Subnet, str)
+T = TypeVar("T", Network, Subnet)
 
 
 class Lookups:
@@ -22,7 +22,7 @@ class Lookups:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._cache: TTLCache[tuple[str, str], Network | Subnet | str] = TTLCache(_ENTRIES, _SECONDS)
+        self._cache: TTLCache[tuple[str, str], Network | Subnet] = TTLCache(_ENTRIES, _SECONDS)
         self._lock = threading.Lock()
 
     def network(self, id_or_name: str) -> Network:
@@ -32,7 +32,8 @@ class Lookups:
         return network
 
     def image(self, tag: str) -> str:
-        image = self._remembered("image", tag, self._cloud.image_by_tag)
+        """Asked for each time: who has just uploaded one means its next amphora to boot from it."""
+        image = self._cloud.image_by_tag(tag)
         if image is None:
             raise Terminal(f"There is no active image with the tag '{tag}'.")
         return image

@@ -36,7 +36,7 @@ from hydria.model.pool import Member, Pool
 from hydria.model.resource import Provisioned
 from hydria.model.spec import Spec
 from hydria.model.status import ProvisioningStatus
-from hydria.store import load_balancers, resources
+from hydria.store import amphorae, load_balancers, resources
 from hydria.store.database import Database
 from hydria.store.events import list_events
 from hydria.store.graph import load_graph
@@ -201,6 +201,12 @@ class World:
     def touch(self, lb_id: str) -> None:
         with self.database.write() as tx:
             load_balancers.touch(tx, lb_id, strict=False)
+
+    def fail_over(self, lb_id: str) -> None:
+        """As the API takes it down."""
+        with self.database.write() as tx:
+            load_balancers.touch(tx, lb_id, strict=False, itself=True, mends=True)
+            amphorae.ask_failover(tx, amphorae.of_load_balancer(tx, lb_id), "a failover was asked for.")
 
     # What there is.
 

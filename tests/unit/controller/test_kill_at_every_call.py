@@ -120,6 +120,43 @@ def replace_a_silent_one(world: World) -> None:
         amphorae.ask_replacement(tx, row.id, Replacement.SILENCE, "It is silent.")
 
 
+def _failover(world: World, *, hosts: int = 1) -> LoadBalancer:
+    """Asked for, with so many hosts that have VFs for a successor."""
+    lb = world.load_balancer(sriov=True)
+    world.member(world.pool(lb), "192.0.2.10", vnic_type="direct")
+    world.cloud.add_host("host1", public=1, members=1)
+    world.run()
+    if hosts:
+        world.cloud.add_host("host2", public=1, members=1)
+    world.fail_over(lb.id)
+    return lb
+
+
+def fail_over(world: World) -> None:
+    _failover(world)
+
+
+def fail_over_while_a_member_is_added(world: World) -> None:
+    lb = _failover(world)
+    world.member(world.graph(lb.id).pools[0].pool, "192.0.2.11", vnic_type="direct")
+
+
+def fail_over_where_none_can_be_had(world: World) -> None:
+    _failover(world, hosts=0)
+
+
+def fail_over_to_one_without_a_link(world: World) -> None:
+    world.cloud.heeds_links = False
+    _failover(world)
+    world.cloud.cut_link("host2", "public")
+
+
+def fail_over_a_silent_one(world: World) -> None:
+    lb = _failover(world)
+    (row,) = world.graph(lb.id).amphorae
+    world.amphorae.silent.add(row.id)
+
+
 STORIES: list[Story] = [
     create,
     create_a_graph,
@@ -135,6 +172,11 @@ STORIES: list[Story] = [
     replace_one_without_a_link_where_none_can_be_had,
     replace_one_that_died_while_its_successor_is_awaited,
     replace_a_silent_one,
+    fail_over,
+    fail_over_while_a_member_is_added,
+    fail_over_where_none_can_be_had,
+    fail_over_to_one_without_a_link,
+    fail_over_a_silent_one,
 ]
 
 ENOUGH = {replace_one_without_a_link_where_none_can_be_had: 20}
@@ -143,7 +185,11 @@ ENOUGH = {replace_one_without_a_link_where_none_can_be_had: 20}
 
 @pytest.mark.parametrize("effect", [False, True], ids=["before", "after it took effect"])
 @pytest.mark.parametrize("story", STORIES, ids=[story.__name__.replace("_", " ") for story in STORIES])
-def test_ends_as_if_nothing_had_happened(new_world: Callable[[], World], story: Story, effect: bool) -> None:
+def test_ends_as_if_nothing_had_happened(
+    new_world: Callable[[], World], story: Story, effect: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A link is waited for by one call after the other, all of them alike.
+    monkeypatch.setattr("hydria.controller.amphorae._LINK_SECONDS", 0.3)
     undisturbed = new_world()
     story(undisturbed)
     undisturbed.run()
