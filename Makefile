@@ -49,7 +49,7 @@ image-test: ## the amphora image built from nothing and inspected, and amphorae 
 	@HYDRIA_STAGE_PATIENCE=5 scripts/test tests/image
 	@PYTHONPATH=. $(RUN) python bench/boot.py --runs 1 --no-page
 
-golden: ## rewrite tests/golden from the renderers; read the diff
+golden: ## rewrite tests/golden from the renderers, but for recorded specs; read the diff
 	GOLDEN_UPDATE=1 $(RUN) pytest -q tests/unit/render
 
 docs: ## rewrite docs/configuration.md from hydria/base/config.py

@@ -218,7 +218,7 @@ class Amphorae:
         members = tuple(port for port in ports if port.name == names.member_port(row.id))
         nics = {nic.mac_address: nic.name for nic in observed.interfaces}
         self._ensure_allowed_addresses(graph, base)
-        return Running(row, server.id, row.lb_network_ip, info, base, members, nics)
+        return Running(row, server.id, row.lb_network_ip, info, base, server.vcpus, members, nics)
 
     def _server_of(self, row: Amphora) -> Server | None:
         if row.compute_id is not None:

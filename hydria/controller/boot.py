@@ -18,6 +18,7 @@ from hydria.controller.parallel import both
 from hydria.controller.servers import why_dead
 from hydria.controller.vf_settings import with_vf_settings
 from hydria.drivers.cloud import FixedIp, Port, PortRequest, Server, ServerRequest
+from hydria.model import spec_versions
 from hydria.model.amphora import Amphora
 from hydria.model.graph import Graph
 from hydria.model.spec import VIP_INTERFACE, AgentConfig, Info
@@ -49,6 +50,8 @@ class Running:
     address: str
     info: Info
     base_port: Port
+    vcpus: int | None = None
+    """Of its server; None: not known."""
     member_ports: tuple[Port, ...] = ()
     """Attached or not."""
     nic_names: Mapping[str, str] = field(default_factory=dict)
@@ -110,9 +113,11 @@ class Boot:
                 f"The image of amphora {row.id} has no nftables, without which the SR-IOV port of the VIP "
                 "would have no firewall. Build the amphora image with nftables."
             )
+        spec_versions.agreed(row.id, info.spec_versions)
         values = {"lb_network_ip": address, "cached_zone": server.zone, "status": AmphoraStatus.ALLOCATED}
         self._update(row.id, **values)
-        return Running(msgspec.structs.replace(row, compute_id=server.id, **values), server.id, address, info, base)
+        row = msgspec.structs.replace(row, compute_id=server.id, **values)
+        return Running(row, server.id, address, info, base, server.vcpus)
 
     def _create_server(self, graph: Graph, row: Amphora, base: Port | None) -> tuple[Port, Server]:
         """VF ports are in the server's create request: so the scheduler takes a host that has a VF for them."""

@@ -86,6 +86,8 @@ class Server(Struct, kw_only=True, frozen=True):
     addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By network name."""
     flavor: str | None = None
+    vcpus: int | None = None
+    """Of the flavor as it was when the server was made; None: not known, as in create_server's answer."""
     image_id: str | None = None
     zone: str | None = None
 

@@ -64,6 +64,8 @@ class FakeCloud:
         self.guests: dict[str, _Guest] = {}
         self.hosts: dict[str, _Host] = {}
         self.flavors = {"amphora"}
+        self.vcpus: dict[str, int | None] = {"amphora": 1}
+        """By flavor. None, or left out: a cloud that does not tell."""
         self.images = {"amphora": "image-1"}
         self.existing: set[tuple[str, str]] = set()
         """(kind, id) of QoS policies and security groups."""
@@ -312,7 +314,13 @@ class FakeCloud:
             if port.device_id == guest.server.id:
                 found = addresses.setdefault(self.networks[port.network_id].name, [])
                 found.extend(ip.ip_address for ip in port.fixed_ips if ip.ip_address)
-        return msgspec.structs.replace(guest.server, status="ACTIVE", addresses=addresses, zone=guest.host)
+        return msgspec.structs.replace(
+            guest.server,
+            status="ACTIVE",
+            addresses=addresses,
+            zone=guest.host,
+            vcpus=self.vcpus.get(guest.request.flavor),
+        )
 
     def _schedule(self, request: ServerRequest) -> str | None:
         return next((host.name for host in self.hosts.values() if not self._unfit(host, request)), None)

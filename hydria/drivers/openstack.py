@@ -27,6 +27,8 @@ _DETACH_SECONDS = 15.0
 _VERSIONS = {"network": "/v2.0", "image": "/v2", "compute": ""}
 """Appended to the catalogue's URL where that names no version."""
 
+_EMBEDDED_FLAVOR = "2.47"
+"""From this microversion on (Pike) a server tells its vCPUs, even if its flavor is gone or hidden."""
 _GUARANTEED_RATE = "2.72"
 """Before this microversion Nova refuses servers whose ports have a minimum bandwidth."""
 
@@ -158,12 +160,14 @@ class OpenStackCloud:
 
     def find_servers(self, name: str) -> tuple[Server, ...]:
         # Nova takes a regular expression; a name of ours holds nothing that means something in one.
-        answer = self._compute("GET", "/servers/detail", query={"name": f"^{name}$"})
+        query = {"name": f"^{name}$"}
+        answer = self._call("compute", "GET", "/servers/detail", query=query, microversion=_EMBEDDED_FLAVOR)
         return tuple(server for server in map(shapes.server, answer["servers"]) if server.name == name)
 
     def server(self, server_id: str) -> Server | None:
         try:
-            return shapes.server(self._compute("GET", f"/servers/{server_id}")["server"])
+            path = f"/servers/{server_id}"
+            return shapes.server(self._call("compute", "GET", path, microversion=_EMBEDDED_FLAVOR)["server"])
         except Refused as error:
             if error.status == 404:
                 return None

@@ -10,6 +10,9 @@ from hydria.model.spec import Route
 
 Json = dict[str, Any]
 
+FLAVOR = "compute_flavor"
+"""Key of a server's metadata: the id of its flavor."""
+
 
 def network(body: Json) -> Network:
     return Network(
@@ -84,13 +87,16 @@ def port_body(request: PortRequest) -> Json:
 
 
 def server(body: Json) -> Server:
+    """From microversion 2.47 on it holds the flavor, but not the flavor's id."""
+    flavor, metadata = body.get("flavor") or {}, body.get("metadata") or {}
     return Server(
         id=body["id"],
         name=body["name"],
         status=body["status"],
         fault=(body.get("fault") or {}).get("message"),
         addresses={name: [item["addr"] for item in items] for name, items in (body.get("addresses") or {}).items()},
-        flavor=(body.get("flavor") or {}).get("id"),
+        flavor=flavor.get("id") or metadata.get(FLAVOR),
+        vcpus=flavor.get("vcpus"),
         image_id=(body.get("image") or {}).get("id"),
         zone=body.get("OS-EXT-AZ:availability_zone"),
     )
@@ -102,7 +108,7 @@ def server_body(request: ServerRequest) -> Json:
         "flavorRef": request.flavor,
         "imageRef": request.image_id,
         "config_drive": True,
-        "metadata": dict(request.metadata),
+        "metadata": {**request.metadata, FLAVOR: request.flavor},
         "networks": [*({"uuid": id_} for id_ in request.networks), *({"port": id_} for id_ in request.ports)],
     }
     if request.files:

@@ -210,7 +210,7 @@ def test_a_server_is_asked_for_in_novas_words(openstack: OpenStack, cloud: OpenS
             "flavorRef": "amphora",
             "imageRef": "i",
             "config_drive": True,
-            "metadata": {},
+            "metadata": {"compute_flavor": "amphora"},
             "networks": [{"uuid": NETWORK}, {"port": PORT}],
         }
     }
@@ -226,7 +226,8 @@ def test_a_server_and_why_it_failed(openstack: OpenStack, cloud: OpenStackCloud)
         "status": "ERROR",
         "fault": {"code": 500, "message": "No valid host was found. host1: no VF"},
         "addresses": {"lb-mgmt-net": [{"addr": "198.18.0.5", "version": 4}]},
-        "flavor": {"id": "amphora"},
+        "flavor": {"original_name": "small", "vcpus": 2, "ram": 1024},
+        "metadata": {"compute_flavor": "amphora"},
         "image": "",
         "OS-EXT-AZ:availability_zone": "nova",
     }
@@ -238,9 +239,19 @@ def test_a_server_and_why_it_failed(openstack: OpenStack, cloud: OpenStackCloud)
         fault="No valid host was found. host1: no VF",
         addresses={"lb-mgmt-net": ["198.18.0.5"]},
         flavor="amphora",
+        vcpus=2,
         zone="nova",
     )
     assert cloud.server("other") is None
+    assert openstack.microversions == ["compute 2.47"] * 2
+
+
+def test_a_server_of_which_less_is_told(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    body = {"id": SERVER, "name": "amphora-1", "status": "ACTIVE", "flavor": {"id": "amphora"}}
+    openstack.says("GET /compute/v2.1/servers/detail", (200, {"servers": [body]}))
+    (server,) = cloud.find_servers("amphora-1")
+    assert (server.flavor, server.vcpus) == ("amphora", None)
+    assert openstack.microversions == ["compute 2.47"]
 
 
 def neutron(kind: str) -> object:
