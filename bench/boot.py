@@ -105,15 +105,15 @@ def _place() -> Iterator[Place]:
 def _boot(place: Place, image: Built, way: Way) -> dict[str, float]:
     """Seconds since power-on, by moment."""
     machine = _machine(place, image, loads_kernel=WAYS[way])
-    place.qemu.prepare(machine.id, _user_data(place.authority, machine.id))
+    place.qemu.prepare(machine.id, _user_data(place.authority, machine.id), machine.image)
     with contextlib.ExitStack() as stack:
         stack.callback(place.qemu.remove, machine.id)
         began = time.monotonic()
         with place.qemu.booting(machine) as guest:
             stack.callback(place.qemu.kill, guest)
             (nic,) = machine.nics
-            tap = place.fabric.plug_tap(port_id=nic.id, mac=nic.mac, physical_network=MANAGEMENT, mtu=nic.mtu, vlan=0)
-            with tap:
+            tap = place.fabric.plug_tap(port_id=nic.id, mac=nic.mac, physical_network=MANAGEMENT)
+            with contextlib.closing(tap):
                 place.qemu.attach(guest, machine.id, nic.id, nic.mac, tap)
             management.introduce(place.fabric.name, nic.mac, nic.addresses)
         return _watch(place, machine.id, began)
