@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import zipfile
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def build_wheel(directory: Path) -> Path:
             "name one with --wheel, for example by `pip download --no-deps hydria`.",
             field="wheel",
         )
-    _uv("building Hydria's wheel", ["build", "--quiet", "--wheel", "--out-dir", str(directory), str(checkout)])
+    argv = ["build", "--quiet", "--wheel", "--out-dir", str(directory), str(checkout)]
+    _uv("building Hydria's wheel", argv, {"SOURCE_DATE_EPOCH": _commit_date(checkout)})
     (wheel,) = directory.glob("*.whl")
     return wheel
 
@@ -70,12 +72,24 @@ def install(wheel: Path, directory: Path) -> None:
     (directory / ".lock").unlink(missing_ok=True)
 
 
-def _uv(attempt: str, argv: list[str]) -> None:
+def _commit_date(checkout: Path) -> str:
+    """Seconds since 1970, of all files in the wheel."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return given
     try:
-        process.run([_program(), *argv], timeout=600, environment={"UV_NO_PROGRESS": "1"})
+        return process.run(["git", "-C", str(checkout), "log", "-1", "--format=%ct"]).stdout.strip()
+    except ProcessFailed:  # An unpacked source archive: its youngest source file's.
+        return str(int(max(path.stat().st_mtime for path in (checkout / "hydria").rglob("*.py"))))
+
+
+def _uv(attempt: str, argv: list[str], environment: Mapping[str, str] | None = None) -> None:
+    try:
+        process.run([_program(), *argv], timeout=600, environment={"UV_NO_PROGRESS": "1", **(environment or {})})
     except ProcessFailed as error:
         text = error.output.strip()[-2000:]
-        if any(word in text for word in ("error sending request", "dns error", "Failed to fetch", "Failed to download")):
+        if any(
+            word in text for word in ("error sending request", "dns error", "Failed to fetch", "Failed to download")
+        ):
             raise Retryable(f"Image build, {attempt}: PyPI did not answer: {text}") from error
         raise Terminal(f"Image build, {attempt}: {text}") from error
 

@@ -3,7 +3,8 @@
 ROOT_LABEL = "amphora-root"
 
 COMMAND_LINE = (
-    f"root=LABEL={ROOT_LABEL} rw console=tty0 console=ttyS0,115200 quiet mitigations=off net.ifnames=0 random.trust_cpu=on"
+    f"root=LABEL={ROOT_LABEL} rw console=tty0 console=ttyS0,115200 quiet mitigations=off net.ifnames=0 "
+    "random.trust_cpu=on"
 )
 
 PINNING = "isolcpus=managed_irq,1-N irqaffinity=0 rcu_nocbs=1-N"

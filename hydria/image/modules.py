@@ -1,4 +1,4 @@
-"""Which kernel modules an amphora keeps: disks and NICs of servers and of virtual machines, and what handles packets."""
+"""Which kernel modules an amphora keeps: disks and NICs of servers and virtual machines, and what handles packets."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -51,6 +51,7 @@ KEPT = (
     "drivers/virtio/",
     "drivers/watchdog/i6300esb.ko",
     "drivers/xen/",
+    "fs/autofs/",
     "fs/configfs/",
     "fs/ext4/",
     "fs/fat/",

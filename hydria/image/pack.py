@@ -22,7 +22,7 @@ RESERVE = 64 << 20
 _UUID = "9b6c3d52-1f0e-4c8e-a5d7-70a2b8a4c1e6"
 _DISK_IDENTIFIER = "0x9b6c3d52"
 GRUB = Path("/usr/lib/grub/i386-pc")
-_GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "search_fs_label", "linux", "normal", "minicmd", "echo")
+_GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "search_label", "linux", "normal", "minicmd", "echo")
 _BOOT_CODE = 440
 """Bytes of the MBR before its disk identifier and table."""
 
@@ -43,18 +43,23 @@ _ROOT_INODE, _FIRST_INODE = 2, 11
 """Linux, ext4, special inodes: of those between there is none in a directory."""
 
 
+_CONVERSIONS = {
+    Format.RAW: ("-O", "raw"),
+    # zstd: QEMU reads it since 5.1; it packs in a fifth of zlib's time, and unpacks faster too.
+    Format.QCOW2: ("-c", "-O", "qcow2", "-o", "compression_type=zstd"),
+    # force_size: else the size is rounded to a whole number of cylinders.
+    Format.VHD: ("-O", "vpc", "-o", "subformat=dynamic,force_size=on"),
+}
+"""Of qemu-img convert, for each format of disks."""
+
+
 class DoesNotFit(Terminal):
     """The tree is larger than the disk that was asked for."""
 
 
 def grub_config(command_line: str) -> str:
     """Built into GRUB itself: there is no menu, and no file to be read before the kernel."""
-    return (
-        f"search.fs_label {ROOT_LABEL} root\n"
-        f"linux /boot/vmlinuz {command_line}\n"
-        "initrd /boot/initrd.img\n"
-        "boot\n"
-    )
+    return f"search.fs_label {ROOT_LABEL} root\nlinux /boot/vmlinuz {command_line}\ninitrd /boot/initrd.img\nboot\n"
 
 
 def make_raw(tree: Path, raw: Path, *, size: int, command_line: str, epoch: int, work: Path) -> None:
@@ -82,17 +87,7 @@ def make_raw(tree: Path, raw: Path, *, size: int, command_line: str, epoch: int,
 
 def convert(raw: Path, destination: Path, format_: Format) -> None:
     """`raw` as `destination`, in a format of disks."""
-    match format_:
-        case Format.RAW:
-            argv = ["-O", "raw"]
-        case Format.QCOW2:
-            # zstd: QEMU reads it since 5.1, packs it in a fifth of zlib's time, and unpacks it faster too.
-            argv = ["-c", "-O", "qcow2", "-o", "compression_type=zstd"]
-        case Format.VHD:
-            # force_size: else the size is rounded to a whole number of cylinders.
-            argv = ["-O", "vpc", "-o", "subformat=dynamic,force_size=on"]
-        case Format.TAR:
-            raise ValueError(format_)
+    argv = _CONVERSIONS[format_]
     process.run(["qemu-img", "convert", "-f", "raw", *argv, str(raw), str(destination)], timeout=1200)
 
 
@@ -120,7 +115,23 @@ def _make_filesystem(tree: Path, raw: Path, size: int, epoch: int, work: Path) -
     environment = {"E2FSPROGS_FAKE_TIME": str(epoch), "MKE2FS_CONFIG": str(config)}
     # Tables are written now (zeros cost nothing in an image), not by a kernel thread while the amphora boots.
     extended = f"offset={START},root_owner=0:0,hash_seed={_UUID},lazy_itable_init=0,lazy_journal_init=0"
-    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", ROOT_LABEL, "-U", _UUID, "-m", "1", "-J", "size=16", "-E", extended]
+    argv = [
+        "mke2fs",
+        "-q",
+        "-F",
+        "-t",
+        "ext4",
+        "-L",
+        ROOT_LABEL,
+        "-U",
+        _UUID,
+        "-m",
+        "1",
+        "-J",
+        "size=16",
+        "-E",
+        extended,
+    ]
     process.run([*argv, "-d", str(tree), str(raw), str(size // 4096)], timeout=600, environment=environment)
     # mke2fs takes over when this machine wrote and read the files (ctime, atime), which is nobody's business.
     device = f"{raw}?offset={START}"
