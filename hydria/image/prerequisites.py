@@ -54,9 +54,10 @@ def check_options(options: Options) -> None:
         raise Invalid("root_password: a password of one line is needed, and not an empty one.", field="root_password")
     if options.output.is_dir():
         raise Invalid(f"output: {options.output} is a directory; name a file.", field="output")
-    for field in ("work_directory", "output"):
-        directory = getattr(options, field)
-        directory = directory.absolute().parent if field == "output" else directory
+    directories = [("work_directory", options.work_directory), ("output", options.output.absolute().parent)]
+    directories += [("elements_path", path) for path in options.elements_path]
+    directories += [("log_file", options.log_file.absolute().parent)] if options.log_file else []
+    for field, directory in directories:
         if not directory.is_dir():
             raise Invalid(f"{field}: the directory {directory} does not exist.", field=field)
 

@@ -1,6 +1,5 @@
 """`hydria image`: builds the amphora image, looks into one, uploads it and says which one amphorae use."""
 
-import importlib
 import json
 import os
 import signal
@@ -15,7 +14,7 @@ from rich.console import Console
 from hydria.base.errors import Invalid
 from hydria.cli.image import asked, tables
 from hydria.cli.image.progress import steps
-from hydria.image import preflight
+from hydria.image import prerequisites
 from hydria.image.inspect import inspect as look_into
 from hydria.image.options import Format, Options
 
@@ -104,9 +103,7 @@ def build(
     wheel: Annotated[
         Path | None, _option("--wheel", field="wheel", metavar="FILE", text="Hydria's own, instead of this checkout's.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be built, after all that can be checked before.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be built, and build nothing.")] = False,
 ) -> None:
     """Build the amphora image. Beside it: kernel and initrd to boot directly, its facts, packages and an SPDX document.
 
@@ -122,7 +119,7 @@ def build(
         "wheel": wheel, "root_password": _first_line(root_password_file) or password or None,
     }  # fmt: skip
     options = asked.options(typed, os.environ)
-    preflight.check(options)
+    prerequisites.check_options(options)
     if dry_run:
         shown = msgspec.to_builtins(options, enc_hook=str)
         print(json.dumps({**shown, "root_password": None if options.root_password is None else "(given)"}, indent=2))
@@ -155,7 +152,8 @@ def inspect(
 
 
 def _build(options: Options) -> None:
-    build_image = importlib.import_module("hydria.image.build").build  # of all commands only this one needs it
+    from hydria.image.build import build as build_image  # noqa: PLC0415 - of all commands only this one needs it
+
     # Ended by a signal, it cleans up as after any other error.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with steps(_progress) as report:
