@@ -1,21 +1,18 @@
 """What can be known to be wrong with a build before it begins: nothing is made for it, and it says so at once."""
 
 import os
-import shutil
 from pathlib import Path
 
-from hydria.base.errors import Invalid, Terminal
+from hydria.base.errors import Invalid
+from hydria.image import prerequisites
 from hydria.image.options import Options
 
-BASES = ("debian-minimal",)
+BASES = ("debian-minimal", "debian")
+"""`debian`, in diskimage-builder a ready-made cloud image, means the same here: a minimal Debian."""
 RELEASES = ("bookworm",)
 ARCHITECTURES = ("amd64",)
 SIZES = range(1, 1025)
 """GiB."""
-_GIB = 1024**3
-WORK_SPACE = 3 * _GIB
-"""The tree, its disk and a compressed one, at the same time."""
-OUTPUT_SPACE = 1 * _GIB
 
 
 def check(options: Options) -> None:
@@ -40,8 +37,9 @@ def check(options: Options) -> None:
     _writable("work directory", options.work_directory)
     if options.log_file is not None:
         _writable("log file", options.log_file.parent)
-    _space("output", options.output.parent, OUTPUT_SPACE)
-    _space("work directory", options.work_directory, WORK_SPACE)
+    if options.root_password is not None and (not options.root_password or "\n" in options.root_password):
+        raise Invalid("Building an image: root's password is not one line of text.", field="root_password")
+    prerequisites.check_space(options)
 
 
 def _elements(options: Options) -> None:
@@ -57,12 +55,3 @@ def _writable(what: str, directory: Path) -> None:
         raise Invalid(f"Building an image: {what}: there is no directory {directory.absolute()}.", field=what)
     if not os.access(directory, os.W_OK | os.X_OK):
         raise Invalid(f"Building an image: {what}: directory {directory.absolute()} cannot be written to.", field=what)
-
-
-def _space(what: str, directory: Path, needed: int) -> None:
-    free = shutil.disk_usage(directory).free
-    if free < needed:
-        raise Terminal(
-            f"Building an image: {what}: {directory.absolute()} has {free / _GIB:.1f} GiB free, "
-            f"and {needed / _GIB:.0f} GiB are needed."
-        )
