@@ -17,7 +17,8 @@ from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
 from hydria.cloud.database import Database
 from hydria.cloud.hypervisor import guest
-from hydria.cloud.hypervisor.guest import Guest, Machine
+from hydria.cloud.hypervisor.guest import BootImage, Guest, Machine
+from hydria.cloud.image.service import Images
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network
 from hydria.sriov.inventory import Pf, Vf, VfCounters, VfId, VfSettings
@@ -222,6 +223,8 @@ class FakeHypervisor:
     """A guest is a sleeping process; files are names."""
 
     kind = "fake"
+    version = 1
+    boots_images = False
 
     def __init__(self, points: Points) -> None:
         self._points = points
@@ -231,7 +234,7 @@ class FakeHypervisor:
         self.cpus: dict[int, frozenset[int]] = {0: frozenset({0, 1})}
         self.pinned: dict[Guest, int] = {}
 
-    def prepare(self, server_id: str, user_data: bytes) -> None:
+    def prepare(self, server_id: str, user_data: bytes, image: BootImage | None = None) -> None:  # noqa: ARG002
         self._points.pass_()
         cloud_config.files(user_data)
         self.files[server_id] = user_data
@@ -293,6 +296,7 @@ class World:
         self.hypervisor = FakeHypervisor(self.points)
         self.cloud = config.Cloud(
             database_url=f"sqlite:///{directory}/cloud.db",
+            state_dir=str(directory),
             hosts=tuple(
                 config.Host(
                     name=f"host{number + 1}",
@@ -313,10 +317,12 @@ class World:
         self.database = KillableDatabase(self.cloud.database_url)
         self.database.points = self.points
         self.network = Network(config.Config(cloud=self.cloud, fabric=config.Fabric(kind="software")), self.database)
+        self.images = Images(self.cloud, self.database)
         self.compute = Compute(
             cloud=self.cloud,
             database=self.database,
             network=self.network,
+            images=self.images,
             nics=self.nics,
             fabric=self.fabric,
             hypervisor=self.hypervisor,
@@ -359,6 +365,10 @@ class World:
         return self.network.create_port(
             network_id=self.networks[network], project_id=PROJECT, vnic_type="direct" if direct else "normal"
         )
+
+    def image(self, **values: Any) -> str:
+        """Of any format and without data: what is made of it is up to the hypervisor."""
+        return self.images.create(ADMIN, {"name": "image", **values}).id
 
     def group(self, policy: str = "soft-affinity") -> str:
         return self.compute.groups.create(ADMIN, CreateServerGroup(name="group", policy=policy)).id
