@@ -15,6 +15,7 @@ from hydria.controller import desired, names
 from hydria.controller.leftovers import Sweeper, remove_amphora
 from hydria.controller.outside import Outside
 from hydria.controller.parallel import both
+from hydria.controller.security_groups import ensure_security_groups
 from hydria.controller.servers import why_dead
 from hydria.controller.vf_settings import with_vf_settings
 from hydria.drivers.cloud import FixedIp, Port, PortRequest, Server, ServerRequest
@@ -105,7 +106,7 @@ class Boot:
         elif base is None:
             raise DidNotBoot(f"The base port of amphora {row.id} disappeared.")
         self._update(row.id, status=AmphoraStatus.BOOTING, **_facts(graph, base, server))
-        server = self._await_server(server)
+        server = self._await_server_and_groups(graph, base, server)
         address = self._management_address(server, base)
         info = self._await_agent(row.id, server.id, address)
         if base.vnic_type == "direct" and not info.nftables:
@@ -134,6 +135,7 @@ class Boot:
                 networks=(management.id,),
                 ports=(port.id,),
                 files=self._files(row.id, issued.pem),
+                security_groups=self._config.amphora_security_groups,
                 metadata={"amphora_id": row.id, "load_balancer_id": graph.load_balancer.id},
                 guaranteed_rate=port.qos_policy_id is not None,
             )
@@ -158,6 +160,11 @@ class Boot:
             agent.certificate: certificate,
             agent.ca_certificate: self._outside.authority.ca_pem,
         }
+
+    def _await_server_and_groups(self, graph: Graph, base: Port, server: Server) -> Server:
+        """While it is built, for which nothing of them is needed."""
+        up, _ = both(lambda: self._await_server(server), lambda: ensure_security_groups(self._outside, graph, base))
+        return up
 
     def _await_server(self, server: Server) -> Server:
         """Until it is ACTIVE. Before that its agent is not even asked: an ARP request that nobody answers costs 1 s."""

@@ -10,7 +10,7 @@ from hydria.controller import desired, nics
 from hydria.controller.amphorae import Amphorae
 from hydria.controller.boot import Running
 from hydria.controller.desired import Nics
-from hydria.controller.leftovers import Sweeper, remove_vip_port
+from hydria.controller.leftovers import Sweeper, remove_security_groups, remove_vip_port
 from hydria.controller.outside import Outside
 from hydria.controller.result import Again, Done, Failed, Gone, Result
 from hydria.controller.vip import ensure_vip_port
@@ -115,7 +115,10 @@ class LoadBalancers:
             self._amphorae.dispose(row)
         if lb.vip_port_owned:
             remove_vip_port(self._outside, lb.id, lb.vip_port_id)
-            self._sweeper.load_balancer_removed(lb.id)
+            self._sweeper.vip_port_removed(lb.id)
+        if lb.vip_vnic_type == "normal":
+            remove_security_groups(self._outside, lb.id)
+            self._sweeper.security_groups_removed(lb.id)
         return Gone()
 
 
