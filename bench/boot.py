@@ -35,7 +35,7 @@ from hydria.drivers.certificates import Authority, ensure_ca
 from hydria.drivers.cloud import ServerRequest
 from hydria.drivers.openstack_shapes import server_body
 from hydria.fabric import management, teardown
-from hydria.fabric.addresses import MANAGEMENT
+from hydria.fabric.ports import MANAGEMENT
 from hydria.fabric.software import SoftwareFabric
 from hydria.model.spec import PORT, AgentConfig
 from lab.amphora_image import Built, build
@@ -104,8 +104,9 @@ def _place() -> Iterator[Place]:
 
 def _boot(place: Place, image: Built, way: Way) -> dict[str, float]:
     """Seconds since power-on, by moment."""
-    machine = _machine(place, image, loads_kernel=WAYS[way])
-    place.qemu.prepare(machine.id, _user_data(place.authority, machine.id), machine.image)
+    machine = _machine(place)
+    user_data = _user_data(place.authority, machine.id)
+    place.qemu.prepare(machine.id, user_data, _boot_image(image, loads_kernel=WAYS[way]))
     with contextlib.ExitStack() as stack:
         stack.callback(place.qemu.remove, machine.id)
         began = time.monotonic()
@@ -150,12 +151,15 @@ def _answers(client: HttpsAmphoraClient, amphora_id: str, address: str) -> bool:
     return True
 
 
-def _machine(place: Place, image: Built, *, loads_kernel: bool) -> Machine:
-    boot = BootImage(image.disk, "qcow2")
-    if loads_kernel:
-        boot = BootImage(image.disk, "qcow2", image.kernel, image.ramdisk, image.facts.command_line)
+def _machine(place: Place) -> Machine:
     nic = NicFacts(str(uuid.uuid4()), MAC, 1500, (place.address,))
-    return Machine(str(uuid.uuid4()), "amphora", 1, RAM_MIB, image=boot, nics=(nic,))
+    return Machine(str(uuid.uuid4()), "amphora", 1, RAM_MIB, nics=(nic,))
+
+
+def _boot_image(image: Built, *, loads_kernel: bool) -> BootImage:
+    if not loads_kernel:
+        return BootImage(image.disk, "qcow2")
+    return BootImage(image.disk, "qcow2", image.kernel, image.ramdisk, image.facts.command_line)
 
 
 def _user_data(authority: Authority, amphora_id: str) -> bytes:

@@ -15,7 +15,7 @@ def without_driver(pci_class: str, buses: Path = BUSES) -> list[str]:
     return sorted(
         (device / "modalias").read_text().strip()
         for device in devices
-        if not (device / "driver").exists() and _class(device).startswith(pci_class)
+        if not (device / "driver").exists() and pci_class in _class(device)
     )
 
 
