@@ -13,14 +13,22 @@ from typing import BinaryIO
 
 from hydria.base.errors import Terminal
 from hydria.base.process import ProcessFailed
-from hydria.image import agent_library, apt_sources, diskimage_builder, kernel, pack, packages, prerequisites, tree
+from hydria.image import (
+    agent_library,
+    apt_sources,
+    diskimage_builder,
+    kernel,
+    pack,
+    packages,
+    preflight,
+    prerequisites,
+    tree,
+)
 from hydria.image.facts import Facts
 from hydria.image.options import Format, Options
 
 Report = Callable[[str, float], None]
 
-CACHE = Path("~/.cache/image-create")
-"""diskimage-builder's own, and Octavia's."""
 FACTS, VMLINUX, INITRD, PACKAGES = ".json", ".vmlinux", ".initrd", ".packages"
 """Suffixes of what lies beside the output."""
 
@@ -31,14 +39,16 @@ def build(options: Options, report: Report) -> Facts:
     Raises Invalid (an option), Terminal (this machine, or a package that is not as expected) or Retryable (a mirror or
     PyPI did not answer). A build that fails leaves nothing but its log file.
     """
-    prerequisites.check_options(options)
+    preflight.check(options)
+    prerequisites.check_machine()
     version = agent_library.version_of(options.wheel) if options.wheel else ""
-    cache = (options.cache_directory or CACHE).expanduser().absolute()
     with _as_errors(), contextlib.ExitStack() as stack:
+        cache = prerequisites.cache_directory(options)
         cache.mkdir(parents=True, exist_ok=True)
-        prerequisites.check_machine(options, cache)
         output = options.output.absolute()
         log = stack.enter_context(_log(options.log_file))
+        mask = os.umask(0o022)  # the image's files must not depend on ours
+        stack.callback(os.umask, mask)
         work = _directory(stack, options.work_directory.absolute(), "hydria-image-")
         finished = _directory(stack, output.parent, f".{output.name}.")
 
@@ -59,8 +69,9 @@ def build(options: Options, report: Report) -> Facts:
         _write_beside(finished, output.stem, made, facts, found)
         report("packing the disk, without loop devices", 0.72)
         _pack(options, made, finished / output.name, facts, epoch=epoch, work=work, report=report)
+        # Who reads the image reads the password's hash.
+        _publish(finished, output, mode=0o666 & ~mask if options.root_password is None else 0o600)
         report("done", 1.0)
-        _publish(finished, output)
         return facts
 
 
@@ -83,10 +94,11 @@ def _pack(
     pack.convert(raw, destination, options.format)
 
 
-def _publish(finished: Path, output: Path) -> None:
+def _publish(finished: Path, output: Path, *, mode: int) -> None:
     """The image last: who finds it finds the rest too."""
     names = sorted((path.name for path in finished.iterdir()), key=lambda name: name == output.name)
     for name in names:
+        (finished / name).chmod(mode)
         (finished / name).replace(output.parent / name)
 
 

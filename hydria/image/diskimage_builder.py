@@ -165,12 +165,14 @@ def _lines(running: process.Process, log: BinaryIO) -> Iterator[str]:
 
 
 def _write_elements(directory: Path) -> None:
-    """A copy, for two reasons: the package may lie in an archive, and installers lose files' modes."""
+    """A copy: the package may lie in an archive, and neither git nor installers keep modes as the image needs them."""
     with resources.as_file(resources.files("hydria.image") / "elements") as elements:
         shutil.copytree(elements, directory, symlinks=True)
-    for hook in directory.glob("*/*.d/*"):
-        if hook.parent.name != "environment.d":
-            hook.chmod(0o755)
+    for path in [directory, *directory.rglob("*")]:
+        if path.is_symlink():
+            continue
+        program = path.is_dir() or path.read_bytes().startswith(b"#!")
+        path.chmod(0o755 if program else 0o644)
 
 
 def _program() -> str:
