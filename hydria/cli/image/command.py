@@ -1,23 +1,30 @@
 """`hydria image`: builds the amphora image, looks into one, uploads it and says which one amphorae use."""
 
-import importlib
 import json
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
 
+from hydria.base.config import Config
 from hydria.base.errors import Invalid
 from hydria.cli.image import asked, tables
-from hydria.cli.image.progress import steps
-from hydria.image import preflight
+from hydria.cli.image.progress import steps, transfers
+from hydria.image import prerequisites
+from hydria.image.build import build as build_image
+from hydria.image.image_service import newest_active
 from hydria.image.inspect import inspect as look_into
 from hydria.image.options import Format, Options
+from hydria.image.upload import Request
+from hydria.image.upload import upload as upload_image
+
+if TYPE_CHECKING:
+    from hydria.cli.image.cloud import Cloud
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +35,11 @@ app = typer.Typer(
 DEFAULTS = Options()
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 ImageFile = Annotated[Path, typer.Argument(metavar="FILE", help="As `hydria image build` makes it.")]
+OsCloud = Annotated[
+    str | None, typer.Option("--os-cloud", metavar="NAME", help="Of clouds.yaml. [dim](variable OS_CLOUD)[/]")
+]
+TAG = Config().controller.image_tag
+Tag = Annotated[str, typer.Option(metavar="TAG", help="By which the controller finds it (controller.image_tag).")]
 
 _progress = Console(stderr=True)
 
@@ -104,9 +116,7 @@ def build(
     wheel: Annotated[
         Path | None, _option("--wheel", field="wheel", metavar="FILE", text="Hydria's own, instead of this checkout's.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be built, after all that can be checked before.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be built, and build nothing.")] = False,
 ) -> None:
     """Build the amphora image. Beside it: kernel and initrd to boot directly, its facts, packages and an SPDX document.
 
@@ -122,7 +132,7 @@ def build(
         "wheel": wheel, "root_password": _first_line(root_password_file) or password or None,
     }  # fmt: skip
     options = asked.options(typed, os.environ)
-    preflight.check(options)
+    prerequisites.check_options(options)
     if dry_run:
         shown = msgspec.to_builtins(options, enc_hook=str)
         print(json.dumps({**shown, "root_password": None if options.root_password is None else "(given)"}, indent=2))
@@ -154,10 +164,81 @@ def inspect(
         sys.exit(1)
 
 
-def _build(options: Options) -> None:
-    build_image = importlib.import_module("hydria.image.build").build  # of all commands only this one needs it
-    # Ended by a signal, it cleans up as after any other error.
+@app.command()
+def upload(
+    file: ImageFile,
+    *,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="[dim](default: the file's)[/]")] = None,
+    tag: Tag = TAG,
+    public: Annotated[bool, typer.Option("--public", help="Not for the cloud's project alone. Needs admin.")] = False,
+    direct_boot: Annotated[
+        bool, typer.Option("--direct-boot/--disk-boot", help="Kernel and initrd too, where they lie beside the image.")
+    ] = True,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Also an image that `inspect` finds unsound.")] = False,
+    os_cloud: OsCloud = None,
+    as_json: Json = False,
+) -> None:
+    """Upload an image; amphorae made from then on boot from it. Do it as the load balancer service's own project.
+
+    Twice uploads once. Images that had the tag before keep it. Nothing is left of an upload that fails.
+    """
+    with _progress.status(f"Reading {file}"):
+        found = look_into(file)
+    if not (found.passed or unchecked):
+        _progress.print(tables.checks(found.checks))
+        raise Invalid(f"Image {file} is unsound and was not uploaded (hydria image inspect; --unchecked uploads it).")
+    _end_on_sigterm()
+    service = _cloud(os_cloud).images()
+    request = Request(inspection=found, name=name or file.stem, tag=tag, public=public, direct_boot=direct_boot)
+    with transfers(_progress) as report:
+        done = upload_image(service, request, report)
+    if as_json:
+        print(json.dumps(msgspec.to_builtins(done), indent=2))
+        return
+    print(f"Image {done.id} {'is uploaded' if done.new else 'was there already'}, with the tag {tag}.")
+    if done.current == done.id:
+        print("New amphorae boot from it.")
+    else:
+        print(f"New amphorae boot from {done.current}, which is newer: delete it, or take the tag {tag} from it.")
+
+
+@app.command("list")
+def list_(*, tag: Tag = TAG, os_cloud: OsCloud = None, as_json: Json = False) -> None:
+    """The images that amphorae may boot from, the newest first, and how many amphorae each has."""
+    cloud = _cloud(os_cloud)
+    images = cloud.images().find(tag=tag)
+    counts = cloud.count_amphorae()
+    current = newest_active(images)
+    rows = [
+        tables.image_row(
+            image, current=image is current, amphorae=None if counts is None else counts.get(image["id"], 0)
+        )
+        for image in images
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        print(f"There is no image with the tag {tag}: hydria image build, hydria image upload.")
+        return
+    _console().print(tables.images(rows))
+    if counts is None:
+        _progress.print("How many amphorae boot from each is not known: no load balancer API answers this user.")
+
+
+def _cloud(name: str | None) -> "Cloud":
+    from hydria.cli.image.cloud import Cloud  # noqa: PLC0415 - openstacksdk takes half a second, and building needs none
+
+    return Cloud(name)
+
+
+def _end_on_sigterm() -> None:
+    """Ended by it, a command cleans up as after any other error."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+def _build(options: Options) -> None:
+    _end_on_sigterm()
     with steps(_progress) as report:
         facts = build_image(options, report)
     print(f"{options.output}: Hydria {facts.version}, {facts.distribution}, kernel {facts.kernel}")

@@ -1,7 +1,7 @@
 """Images as tables for people and as JSON for programs. Pure: what it shows it is given."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from hydria.image.checks import Check
+from hydria.image.facts import from_properties
 from hydria.image.filesystem import Entry, Kind
+from hydria.image.image_service import Json
 from hydria.image.inspect import Inspection
 
 NONE = "-"
@@ -67,6 +69,39 @@ def inspection_json(found: Inspection, *, files: bool) -> dict[str, Any]:
     if not files:
         del document["files"]
     return document
+
+
+def image_row(image: Json, *, current: bool, amphorae: int | None) -> Json:
+    """`amphorae`: None where that is not known."""
+    told = from_properties(image)
+    return {
+        "id": image["id"],
+        "name": image["name"],
+        "status": image["status"],
+        "current": current,
+        "created_at": image["created_at"],
+        "size": image["size"],
+        "amphorae": amphorae,
+        "version": told.version if told else None,
+        "spec_versions": list(told.spec_versions) if told else None,
+        "nftables": told.nftables if told else None,
+        "kernel_id": image.get("kernel_id"),
+    }
+
+
+def images(rows: Sequence[Json]) -> Table:
+    table = Table(
+        "ID", "Name", "Created", "Status", "Size", "Hydria", "Spec versions", "nftables", "Amphorae", "New ones"
+    )
+    for row in rows:
+        spec_versions = ", ".join(map(str, row["spec_versions"] or ())) or NONE
+        nftables = NONE if row["nftables"] is None else _yes(row["nftables"])
+        table.add_row(
+            row["id"], escape(row["name"] or NONE), row["created_at"], row["status"], size(row["size"]),
+            row["version"] or NONE, spec_versions, nftables, NONE if row["amphorae"] is None else str(row["amphorae"]),
+            "[green]boot from this[/]" if row["current"] else "",
+        )  # fmt: skip
+    return table
 
 
 def size(count: int | None) -> str:
