@@ -132,7 +132,7 @@ def _make_filesystem(tree: Path, raw: Path, size: int, epoch: int, work: Path) -
         "-E",
         extended,
     ]
-    process.run([*argv, "-d", str(tree), str(raw), str(size // 4096)], timeout=600, environment=environment)
+    process.run([*argv, "-d", str(tree), str(raw), f"{size // 1024}k"], timeout=600, environment=environment)
     # mke2fs takes over when this machine wrote and read the files (ctime, atime), which is nobody's business.
     device = f"{raw}?offset={START}"
     inodes = used_inodes(process.run(["dumpe2fs", device]).stdout)

@@ -49,6 +49,7 @@ REMOVED = (
     "vmlinuz.old",
 )
 """mirrors, mail to the build machine, what must be each amphora's own, and what is made anew."""
+MOUNTED = ("dev", "proc", "sys")
 _PATTERNS = ("boot/System.map-*", "boot/config-*", "etc/ssh/ssh_host_*", "usr/local/bin/*")
 """usr/local/bin: tools of diskimage-builder, which it puts there for its own use."""
 
@@ -83,7 +84,9 @@ def clean(tree: Path) -> None:
             for path in directory.iterdir():
                 _remove(path)
     (tree / "etc" / "machine-id").touch(mode=0o444)
-    (tree / "etc" / "hostname").write_text("amphora\n")
+    hostname = tree / "etc" / "hostname"
+    hostname.write_text("amphora\n")
+    hostname.chmod(0o644)
 
 
 def _remove(path: Path) -> None:
@@ -148,5 +151,6 @@ def _distribution(tree: Path) -> str:
 def set_times(tree: Path, epoch: int) -> None:
     """No file is younger than `epoch`. Those of packages keep their own times."""
     for path in [*tree.rglob("*"), tree]:
-        if path.lstat().st_mtime > epoch:
+        # Places of mounts have the time of what was mounted there during the build.
+        if path.lstat().st_mtime > epoch or path.relative_to(tree).as_posix() in MOUNTED:
             os.utime(path, (epoch, epoch), follow_symlinks=False)
