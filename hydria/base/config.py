@@ -116,6 +116,8 @@ class Cloud(Section, frozen=True):
     region_name: str = "RegionOne"
     passwords: Mapping[str, str] = {}
     """User → password, for the users made at the first start: admin, hydria, demo."""
+    hypervisor: Literal["namespace", "qemu"] = "namespace"
+    """namespace: servers are containers. qemu: virtual machines, booted from images."""
     namespace_agent: tuple[str, ...] = ()
     """Program of a `namespace` server; empty: this installation's agent."""
 

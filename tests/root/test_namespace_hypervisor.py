@@ -27,6 +27,7 @@ from hydria.cloud.database import Database
 from hydria.cloud.hypervisor import guest
 from hydria.cloud.hypervisor.guest import Machine
 from hydria.cloud.hypervisor.namespace import Namespace
+from hydria.cloud.image.service import Images
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network
 from hydria.fabric.software import SoftwareFabric
@@ -74,6 +75,7 @@ class Place:
             cloud=self.config.cloud,
             database=self.database,
             network=self.network,
+            images=Images(self.config.cloud, self.database),
             nics=self.fabric.nics(),
             fabric=self.fabric,
         )

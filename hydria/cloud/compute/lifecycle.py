@@ -12,7 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from hydria.base import log
 from hydria.base.errors import HydriaError
 from hydria.cloud.compute.placement import Placement, claim_of
-from hydria.cloud.compute.resources import NOSTATE, RUNNING, SHUTDOWN, Fault, Interface, Request, Server, servers
+from hydria.cloud.compute.resources import (
+    DEFAULT_ZONE,
+    NOSTATE,
+    RUNNING,
+    SHUTDOWN,
+    Fault,
+    Interface,
+    Request,
+    Server,
+    servers,
+)
 from hydria.cloud.compute.wiring import Wiring
 from hydria.cloud.hypervisor import guest
 from hydria.cloud.hypervisor.guest import Guest, Hypervisor, Machine, NicFacts
@@ -243,6 +253,9 @@ class Lifecycle:
             server.flavor.vcpus,
             server.flavor.ram,
             disk=server.flavor.disk,
+            zone=server.zone or DEFAULT_ZONE,
+            project_id=server.project_id,
+            metadata=server.metadata,
             nics=tuple(NicFacts(nic.port_id, nic.mac, nic.mtu, nic.addresses) for nic in nics if nic is not None),
         )
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hydria.base import config
 from hydria.cloud.compute.aggregates import Aggregates
+from hydria.cloud.compute.boot_images import BootImages
 from hydria.cloud.compute.flavors import Flavors
 from hydria.cloud.compute.hosts import Hosts
 from hydria.cloud.compute.lifecycle import Lifecycle
@@ -15,7 +16,8 @@ from hydria.cloud.compute.servers import Servers
 from hydria.cloud.compute.wiring import Fabric
 from hydria.cloud.database import Database
 from hydria.cloud.hypervisor.guest import Hypervisor
-from hydria.cloud.hypervisor.namespace import Namespace
+from hydria.cloud.hypervisor.kinds import hypervisor_of
+from hydria.cloud.image.service import Images
 from hydria.cloud.network.service import Network
 from hydria.sriov.nics import Nics
 
@@ -29,6 +31,7 @@ class Compute:
         cloud: config.Cloud,
         database: Database,
         network: Network,
+        images: Images,
         nics: Nics,
         fabric: Fabric,
         hypervisor: Hypervisor | None = None,
@@ -36,7 +39,7 @@ class Compute:
         self.database = database
         self.network = network
         self.state_dir = Path(cloud.state_dir)
-        self.hypervisor = hypervisor or Namespace(self.state_dir / "servers", cloud.namespace_agent)
+        self.hypervisor = hypervisor or hypervisor_of(cloud)
         self.hosts = Hosts(database, nics, cloud.hosts)
         self.flavors = Flavors(database)
         self.aggregates = Aggregates(database, self.hosts.names)
@@ -44,7 +47,8 @@ class Compute:
         placement = Placement(database, network, self.hosts)
         self._pf_watch = PfWatch(nics, self.hosts.saw, placement.show_links)
         self.lifecycle = Lifecycle(placement, wiring_of(self.hypervisor, nics, fabric), self.hypervisor)
-        self.servers = Servers(database, network, self.hosts, self.flavors, self.groups, self.lifecycle)
+        boot_images = BootImages(images, is_needed=self.hypervisor.boots_images)
+        self.servers = Servers(database, network, self.hosts, self.flavors, self.groups, boot_images, self.lifecycle)
 
     def start(self) -> None:
         """Adopt running servers, end what an earlier run left half done. Returns before the slow part is done."""

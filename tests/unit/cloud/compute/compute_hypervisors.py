@@ -9,12 +9,14 @@ from compute_fakes import Points
 from hydria.base import cloud_config, process
 from hydria.base.errors import Retryable, Terminal
 from hydria.cloud.hypervisor import guest
-from hydria.cloud.hypervisor.guest import Guest, Machine
+from hydria.cloud.hypervisor.guest import BootImage, Guest, Machine
 from hydria.sriov.nics import PciDevice, Tap
 
 
 class FakeHypervisor:
     kind = "fake"
+    version = 1
+    boots_images = False
 
     def __init__(self, points: Points) -> None:
         self._points = points
@@ -25,7 +27,7 @@ class FakeHypervisor:
         self.cpus: dict[int, frozenset[int]] = {0: frozenset({0, 1})}
         self.pinned: dict[Guest, int] = {}
 
-    def prepare(self, server_id: str, user_data: bytes) -> None:
+    def prepare(self, server_id: str, user_data: bytes, image: BootImage | None = None) -> None:  # noqa: ARG002
         self._points.pass_()
         cloud_config.files(user_data)
         self.files[server_id] = user_data

@@ -14,6 +14,7 @@ from hydria.cloud.compute.server_groups import CreateServerGroup
 from hydria.cloud.compute.servers import AttachInterface, CreateServer, ServerNetwork, status
 from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
+from hydria.cloud.image.service import Images
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network
 from hydria.sriov.inventory import VfId
@@ -40,6 +41,7 @@ class World:
         self.hypervisor = self.machines if kind == "machines" else FakeHypervisor(self.points)
         self.cloud = config.Cloud(
             database_url=f"sqlite:///{directory}/cloud.db",
+            state_dir=str(directory),
             hosts=tuple(
                 config.Host(
                     name=f"host{number + 1}",
@@ -60,10 +62,12 @@ class World:
         self.database = KillableDatabase(self.cloud.database_url)
         self.database.points = self.points
         self.network = Network(config.Config(cloud=self.cloud, fabric=config.Fabric(kind="software")), self.database)
+        self.images = Images(self.cloud, self.database)
         self.compute = Compute(
             cloud=self.cloud,
             database=self.database,
             network=self.network,
+            images=self.images,
             nics=self.nics,
             fabric=self.fabric,
             hypervisor=self.hypervisor,
@@ -106,6 +110,10 @@ class World:
         return self.network.create_port(
             network_id=self.networks[network], project_id=PROJECT, vnic_type="direct" if direct else "normal"
         )
+
+    def image(self, **values: Any) -> str:
+        """Of any format and without data: what is made of it is up to the hypervisor."""
+        return self.images.create(ADMIN, {"name": "image", **values}).id
 
     def group(self, policy: str = "soft-affinity") -> str:
         return self.compute.groups.create(ADMIN, CreateServerGroup(name="group", policy=policy)).id
