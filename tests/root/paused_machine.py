@@ -31,10 +31,10 @@ class PausedMachine:
         with qmp.connected(self.socket, server_id) as monitor:
             return qemu_nics.has(monitor, nic_id)
 
-    def detach(self, server_id: str, nic_id: str) -> None:
+    def detach(self, server_id: str, nic_id: str, seconds: float = 0.5) -> None:
         """A paused guest answers no request to let go of a device: where there is one this raises Retryable."""
         with qmp.connected(self.socket, server_id) as monitor:
-            qemu_nics.detach(monitor, nic_id, seconds=0.5)
+            qemu_nics.detach(monitor, nic_id, seconds)
 
     def nics(self) -> dict[str, tuple[str, str]]:
         """Port's id → driver, and the MAC or the PCI address that it has it from."""
@@ -47,6 +47,10 @@ class PausedMachine:
                     value = monitor.execute("qom-get", path=path, property=name)
                     found[entry["name"].removeprefix("nic-")] = driver, value
         return found
+
+    def execute(self, command: str) -> None:
+        with qmp.connected(self.socket, "machine") as monitor:
+            monitor.execute(command)
 
     def end(self) -> None:
         self.ended.kill()
