@@ -11,6 +11,9 @@ from lab import layer
 ROOT_MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "overlay", "erofs")
 """What it takes to reach the guest's root; all others are loaded from there."""
 
+VMLINUX = "boot/vmlinux-{release}"
+"""In the guest, for virtual machines of its own."""
+
 # One overlay: the erofs layers below, memory above. So the guest may write anywhere, and nothing of it stays.
 INIT = """#!/bin/busybox sh
 B=/bin/busybox
@@ -35,7 +38,7 @@ exec $B switch_root /root /bin/sh /opt/hydria/src/lab/guest_init
 
 def build(package: Path, busybox: Path) -> Path:
     """A directory with `vmlinux`, `initramfs` and `modules.erofs`."""
-    made_from = f"{package.parent.name} {ROOT_MODULES} {INIT}"
+    made_from = f"{package.parent.name} {ROOT_MODULES} {INIT} {VMLINUX}"
     return layer.cached("kernel", made_from, lambda directory: _make(directory, package, busybox))
 
 
@@ -43,11 +46,14 @@ def _make(directory: Path, package: Path, busybox: Path) -> None:
     tree = directory / "tree"
     release = unpack(package, tree)
     (directory / "vmlinux").write_bytes(kernel.vmlinux((tree / "boot" / f"vmlinuz-{release}").read_bytes()))
-    initramfs(directory / "initramfs", tree, release, busybox, ROOT_MODULES, INIT)
+    initramfs(directory / "initramfs", tree, release, busybox=busybox, modules=ROOT_MODULES, init=INIT)
     # Debian has merged /lib into /usr/lib.
     modules = directory / "modules" / "usr" / "lib" / "modules"
     modules.parent.mkdir(parents=True)
     (tree / "lib" / "modules").rename(modules)
+    inside = directory / "modules" / VMLINUX.format(release=release)
+    inside.parent.mkdir()
+    shutil.copy(directory / "vmlinux", inside)
     layer.pack(directory / "modules", directory / "modules.erofs")
     for done in (tree, directory / "modules"):
         shutil.rmtree(done)
@@ -61,7 +67,7 @@ def unpack(package: Path, tree: Path) -> str:
     return release
 
 
-def initramfs(target: Path, tree: Path, release: str, busybox: Path, modules: Sequence[str], init: str) -> None:
+def initramfs(target: Path, tree: Path, release: str, *, busybox: Path, modules: Sequence[str], init: str) -> None:
     """Of busybox, the script `init`, and in /lib `modules` and those they need: /modules names them in order."""
     top = target.with_name(f"{target.name}-tree")
     for name in ("bin", "proc", "sys", "dev", "lib", "layer", "memory", "root"):
