@@ -17,10 +17,12 @@ from hydria.image import (
     agent_library,
     apt_sources,
     diskimage_builder,
+    hashes,
     kernel,
     pack,
     packages,
     prerequisites,
+    sbom,
     tree,
 )
 from hydria.image.facts import Facts
@@ -28,7 +30,7 @@ from hydria.image.options import Format, Options
 
 Report = Callable[[str, float], None]
 
-FACTS, VMLINUX, INITRD, PACKAGES = ".json", ".vmlinux", ".initrd", ".packages"
+FACTS, VMLINUX, INITRD, PACKAGES, SBOM = ".json", ".vmlinux", ".initrd", ".packages", ".spdx.json"
 """Suffixes of what lies beside the output."""
 
 
@@ -62,7 +64,7 @@ def build(options: Options, report: Report) -> Facts:
             options, work, cache, epoch=epoch, log=log, report=lambda stage, part: report(stage, 0.03 + part * 0.6)
         )
         report("kernel modules, initramfs", 0.65)
-        found = packages.of_tree(made)
+        found = packages.of_tree(made, sha256={**hashes.of_debs(made), **hashes.of_wheel(wheel)})
         tree.finish(made, options, work=work, epoch=epoch)
         facts = tree.tell(made, options, version=version, created=_created(), packages=found)
         tree.set_times(made, epoch)
@@ -78,6 +80,7 @@ def build(options: Options, report: Report) -> Facts:
 def _write_beside(finished: Path, stem: str, made: Path, facts: Facts, found: packages.Packages) -> None:
     (finished / f"{stem}{FACTS}").write_bytes(tree.encode(facts))
     (finished / f"{stem}{PACKAGES}").write_bytes(packages.encode(found))
+    (finished / f"{stem}{SBOM}").write_bytes(sbom.encode(sbom.document(found, facts)))
     (finished / f"{stem}{VMLINUX}").write_bytes(kernel.vmlinux((made / "boot" / "vmlinuz").read_bytes()))
     shutil.copyfile(made / "boot" / "initrd.img", finished / f"{stem}{INITRD}")
 
