@@ -69,12 +69,13 @@ class Place:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--image", type=Path, metavar="DIRECTORY", help="of one that is built already")
     parser.add_argument("--no-page", action="store_true", help="print only")
     arguments = parser.parse_args()
     console = Console()
     try:
         with console.status("Building the image ..."):
-            image = build()
+            image = Built(arguments.image) if arguments.image else build()
         with _place() as place:
             jobs = [way for _ in range(arguments.runs) for way in WAYS]
             runs: dict[Way, list[dict[str, float]]] = {way: [] for way in WAYS}
@@ -82,9 +83,9 @@ def main() -> None:
                 runs[way].append(_boot(place, image, way))
     except HydriaError as error:
         sys.exit(f"bench: {error}")
-    console.print(_table(runs))
+    console.print(_table(place, runs))
     if not arguments.no_page:
-        page.insert(_section(image, runs))
+        page.insert(_section(place, image, runs))
 
 
 @contextlib.contextmanager
@@ -185,21 +186,22 @@ def _cell(seconds: list[float]) -> str:
     return f"{statistics.median(seconds):.1f} ({min(seconds):.1f}-{max(seconds):.1f})"
 
 
-def _table(runs: Mapping[Way, list[dict[str, float]]]) -> Table:
+def _table(place: Place, runs: Mapping[Way, list[dict[str, float]]]) -> Table:
     count = len(next(iter(runs.values())))
-    table = Table("seconds since power-on", *runs, title=f"{count} boots each way, {_accelerator()}: median (min-max)")
+    title = f"{count} boots each way, {_accelerator(place)}: median (min-max)"
+    table = Table("seconds since power-on", *runs, title=title)
     for moment, cells in _rows(runs):
         table.add_row(moment, *cells)
     table.add_row("goal where there is no KVM", *(f"{GOALS[way]:g}" for way in runs))
     return table
 
 
-def _section(image: Built, runs: Mapping[Way, list[dict[str, float]]]) -> str:
+def _section(place: Place, image: Built, runs: Mapping[Way, list[dict[str, float]]]) -> str:
     facts, megabytes = image.facts, image.disk.stat().st_size / 1e6
     count = len(next(iter(runs.values())))
     lines = [
         f"\n## Boot of the amphora image, {dt.datetime.now(dt.UTC):%Y-%m-%d}\n",
-        f"{page.machine()}; {_accelerator()}; image of {megabytes:.0f} MB, built in {image.seconds:.0f} s; Linux",
+        f"{page.machine()}; {_accelerator(place)}; image of {megabytes:.0f} MB, built in {image.seconds:.0f} s; Linux",
         f"{facts.kernel}; 1 vCPU, {RAM_MIB} MiB. {count} boots each way, in turn. Seconds since power-on:",
         "median (min-max).\n",
         f"| moment | {' | '.join(runs)} |",
@@ -210,8 +212,8 @@ def _section(image: Built, runs: Mapping[Way, list[dict[str, float]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _accelerator() -> str:
-    return "KVM" if os.access("/dev/kvm", os.R_OK | os.W_OK) else "QEMU's TCG (no KVM)"
+def _accelerator(place: Place) -> str:
+    return "KVM" if place.qemu.accelerator == "kvm" else "QEMU's TCG (no KVM)"
 
 
 if __name__ == "__main__":

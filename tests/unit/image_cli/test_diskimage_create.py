@@ -142,8 +142,9 @@ def test_the_root_password_is_in_no_argument_of_what_is_started(script: Installe
             ["-w", "/nonexistent"], 1, "work directory: there is no directory /nonexistent", id="no working directory"
         ),
         pytest.param(
-            ["-l", "/nonexistent/log"], 1, "log file: there is no directory", id="no log directory"
+            ["-o", "/proc/amphora"], 1, "are needed, 0 MiB are free", id="output directory that takes no files"
         ),
+        pytest.param(["-l", "/nonexistent/log"], 1, "log file: there is no directory", id="no log directory"),
     ],
 )
 def test_bad_input_is_refused_and_nothing_is_made(script: Installed, arguments: list[str], status: int, said: str):
