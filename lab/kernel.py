@@ -3,6 +3,7 @@
 import lzma
 import shutil
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydria.base import process
@@ -52,11 +53,9 @@ def build(package: Path, busybox: Path) -> Path:
 
 def _make(directory: Path, package: Path, busybox: Path) -> None:
     tree = directory / "tree"
-    process.run(["dpkg-deb", "--extract", str(package), str(tree)], timeout=120)
-    (release,) = (path.name for path in (tree / "lib" / "modules").iterdir())
-    process.run(["depmod", "--basedir", str(tree), release], timeout=120)
+    release = unpack(package, tree)
     (directory / "vmlinux").write_bytes(vmlinux((tree / "boot" / f"vmlinuz-{release}").read_bytes()))
-    _make_initramfs(directory, tree, release, busybox)
+    initramfs(directory / "initramfs", tree, release, busybox, modules=ROOT_MODULES, init=INIT)
     # Debian has merged /lib into /usr/lib.
     modules = directory / "modules" / "usr" / "lib" / "modules"
     modules.parent.mkdir(parents=True)
@@ -67,6 +66,14 @@ def _make(directory: Path, package: Path, busybox: Path) -> None:
     layer.pack(directory / "modules", directory / "modules.erofs")
     for done in (tree, directory / "modules"):
         shutil.rmtree(done)
+
+
+def unpack(package: Path, tree: Path) -> str:
+    """Gives the kernel's release; its modules' dependencies are known then."""
+    process.run(["dpkg-deb", "--extract", str(package), str(tree)], timeout=120)
+    (release,) = (path.name for path in (tree / "lib" / "modules").iterdir())
+    process.run(["depmod", "--basedir", str(tree), release], timeout=120)
+    return release
 
 
 def vmlinux(bzimage: bytes) -> bytes:
@@ -87,28 +94,29 @@ def vmlinux(bzimage: bytes) -> bytes:
     return elf
 
 
-def _make_initramfs(directory: Path, tree: Path, release: str, busybox: Path) -> None:
-    top = directory / "initramfs-tree"
+def initramfs(target: Path, tree: Path, release: str, busybox: Path, *, modules: Sequence[str], init: str) -> None:
+    """Of busybox, the script `init`, and in /lib `modules` and those they need: /modules names them in order."""
+    top = target.with_name(f"{target.name}-tree")
     for name in ("bin", "proc", "sys", "dev", "lib", "layer", "memory", "root"):
         (top / name).mkdir(parents=True)
     shutil.copy(busybox, top / "bin" / "busybox")
-    modules = _in_order(tree, release)
-    for module in modules:
-        shutil.copy(module, top / "lib")
-    (top / "modules").write_text("".join(f"{module.name}\n" for module in modules))
-    (top / "init").write_text(INIT)
+    files = _in_order(tree, release, modules)
+    for file in files:
+        shutil.copy(file, top / "lib")
+    (top / "modules").write_text("".join(f"{file.name}\n" for file in files))
+    (top / "init").write_text(init)
     (top / "init").chmod(0o755)
     names = "\n".join([".", *(str(path.relative_to(top)) for path in sorted(top.rglob("*")))])
     # Not compressed: there is nobody to wait for a disk here, and unpacking costs time.
-    archive = ["cpio", "--quiet", "--create", "--format=newc", f"--directory={top}", f"--file={directory}/initramfs"]
+    archive = ["cpio", "--quiet", "--create", "--format=newc", f"--directory={top}", f"--file={target}"]
     process.run(archive, stdin=names)
     shutil.rmtree(top)
 
 
-def _in_order(tree: Path, release: str) -> list[Path]:
+def _in_order(tree: Path, release: str, modules: Sequence[str]) -> list[Path]:
     """Each after those it needs."""
     found: dict[Path, None] = {}
-    for module in ROOT_MODULES:
+    for module in modules:
         argv = ["modprobe", f"--dirname={tree}", f"--set-version={release}", "--show-depends", module]
         for line in process.run(argv).stdout.splitlines():
             kind, _, path = line.strip().partition(" ")

@@ -111,6 +111,8 @@ class Lifecycle:
     def power_off(self, server_id: str) -> None:
         with self.exclusively(server_id) as server:
             if server is not None and server.task_state == "powering-off":
+                if server.guest is not None:
+                    self.hypervisor.shut_down(server.guest, server_id)
                 self._end_guest(server, vm_state="stopped", task_state=None, power_state=SHUTDOWN)
 
     def power_on(self, server_id: str) -> None:

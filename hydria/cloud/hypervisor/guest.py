@@ -97,6 +97,9 @@ class Hypervisor(Protocol):
         For the block of `booting`: what runs already stays where it is.
         """
 
+    def shut_down(self, guest: Guest, server_id: str) -> None:
+        """Let the guest end by itself, as a power button does. Returns when it has, or would not in time."""
+
     def kill(self, guest: Guest) -> None:
         """Returns when no process of the guest is left. May run twice."""
 

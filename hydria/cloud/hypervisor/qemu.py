@@ -33,7 +33,7 @@ from hydria.sriov.nics import PciDevice, Tap
 
 logger = log.Logger(__name__)
 
-POWERDOWN_TIMEOUT = 15.0
+POWERDOWN_TIMEOUT = 10.0
 """Seconds that a guest has to shut itself down before its power is cut."""
 
 
