@@ -8,7 +8,8 @@ from lab import layer
 
 SUITE = "bookworm"
 PACKAGES = (
-    *("python3", "ca-certificates", "openssl", "procps", "util-linux", "mount", "busybox-static", "udev", "kmod"),
+    *("python3", "ca-certificates", "openssl", "procps", "util-linux", "mount"),
+    *("busybox-static", "udev", "kmod", "cpio"),
     # What Hydria runs.
     *("bubblewrap", "haproxy", "keepalived", "nftables", "iproute2", "ethtool", "pciutils", "qemu-system-x86"),
     # What tests and people look and knock with.

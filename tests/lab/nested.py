@@ -1,7 +1,6 @@
 """A virtual machine within the lab's guest: the guest's own kernel, a shell, and the NICs that are passed in."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from hardware import until
 
-from hydria.base import process
+from lab import kernel
 from root.paused_machine import PausedMachine, paused_machine
 
 BOOT_SECONDS = 600
@@ -19,9 +18,9 @@ _MODULES = ("igbvf",)
 _INIT = """#!/bin/busybox sh
 B=/bin/busybox
 $B mount -t proc proc /proc; $B mount -t sysfs sys /sys; $B mount -t devtmpfs dev /dev
-for module in /lib/*.ko; do $B insmod $module; done
+while read module; do $B insmod /lib/$module; done < /modules
 until [ -e /sys/class/net/eth0 ]; do $B usleep 20000; done
-$B ip addr add {address} dev eth0
+$B ip addr add ADDRESS dev eth0
 $B ip link set eth0 up
 until [ "$($B cat /sys/class/net/eth0/carrier)" = 1 ]; do $B usleep 20000; done
 echo "eth0 has a link and MAC $($B cat /sys/class/net/eth0/address)"
@@ -47,26 +46,13 @@ class Nested:
 @contextmanager
 def nested(directory: Path, address: str) -> Iterator[Nested]:
     """Paused, so that it can be given its NIC; that gets `address`."""
-    console = directory / "console.log"
-    release = os.uname().release
+    console, initramfs, release = directory / "console.log", directory / "initramfs", os.uname().release
+    init = _INIT.replace("ADDRESS", address)
+    kernel.initramfs(initramfs, Path("/"), release, Path("/bin/busybox"), modules=_MODULES, init=init)
     with paused_machine(
         directory,
-        *("-kernel", f"/boot/vmlinux-{release}", "-initrd", str(_initramfs(directory, address, release))),
+        *("-kernel", f"/{kernel.VMLINUX}".format(release=release), "-initrd", str(initramfs)),
         *("-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check"),
         *("-serial", f"file:{console}"),
     ) as machine:
         yield Nested(machine, console)
-
-
-def _initramfs(directory: Path, address: str, release: str) -> Path:
-    top, archive = directory / "initramfs-tree", directory / "initramfs"
-    for name in ("bin", "dev", "lib", "proc", "sys"):
-        (top / name).mkdir(parents=True)
-    shutil.copy("/bin/busybox", top / "bin")
-    for module in _MODULES:
-        (found,) = Path(f"/lib/modules/{release}/kernel").rglob(f"{module}.ko")
-        shutil.copy(found, top / "lib")
-    (top / "init").write_text(_INIT.format(address=address))
-    (top / "init").chmod(0o755)
-    process.run(["sh", "-c", f"cd {top} && find . | busybox cpio -o -H newc > {archive}"], timeout=60)
-    return archive

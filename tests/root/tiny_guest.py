@@ -60,7 +60,7 @@ def _make(into: Path, debian: Path) -> None:
     tree = into / "tree"
     release = kernel.unpack(debian / "kernel.deb", tree)
     (into / "vmlinux").write_bytes(kernel.vmlinux((tree / "boot" / f"vmlinuz-{release}").read_bytes()))
-    kernel.initramfs(into / "initramfs", tree, release, busybox=debian / "busybox", modules=MODULES, init=INIT)
+    kernel.initramfs(into / "initramfs", tree, release, debian / "busybox", modules=MODULES, init=INIT)
     shutil.rmtree(tree)
     disk = into / "disk"
     disk.write_bytes(ON_DISK.encode().ljust(1024 * 1024, b"\0"))

@@ -63,6 +63,11 @@ class FakeHypervisor:
         assert guest.alive(child)
         self.pinned[child] = node
 
+    def shut_down(self, child: Guest, server_id: str) -> None:
+        self._points.pass_()
+        assert server_id in self.files
+        assert child in self.processes or not guest.alive(child)
+
     def kill(self, child: Guest) -> None:
         self._points.pass_()
         self._end(child)
