@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openstack
 import pytest
 from amphora_world import World, a_world, await_condition, environment
 from typer.testing import CliRunner, Result
@@ -16,6 +17,8 @@ from hydria.base import process
 from hydria.base.errors import HydriaError
 from hydria.cli.amphora import command, rollout
 from hydria.drivers.fakes import id_of
+from hydria.model.amphora import Amphora
+from hydria.store import resources
 
 # The SDK says of its own parts that they will go.
 pytestmark = pytest.mark.filterwarnings("ignore:.*:PendingDeprecationWarning")
@@ -228,3 +231,49 @@ def test_a_load_balancer_that_is_deleted_meanwhile(world: World) -> None:
     assert (done.exit_code, done.stdout) == (0, "1 amphorae are replaced, 1 were gone already.\n")
     assert [one["loadbalancer_id"] for one in world.amphorae()] == [kept]
     assert id_of("network", "public") in world.cloud.networks
+
+
+def typed(world: World, line: str) -> Any:
+    """What `openstack loadbalancer LINE` prints, as JSON where it prints any."""
+    program = str(Path(sys.executable).with_name("openstack"))
+    done = process.run([program, "loadbalancer", *line.split()], environment=environment(world), timeout=60)
+    return json.loads(done.stdout) if "-f json" in line else done.stdout
+
+
+@pytest.mark.client
+def test_every_command_of_the_official_client(world: World) -> None:
+    (lb,) = world.load_balancers(1)
+    first = typed(world, f"amphora list --loadbalancer {lb} -f json")[0]["id"]
+    assert typed(world, f"amphora show {first} -f json")["loadbalancer_id"] == lb
+    assert typed(world, f"amphora stats show {first} -f json")["total_connections"] == 0
+    typed(world, f"amphora configure {first} --wait")
+    assert [one["id"] for one in world.amphorae()] == [first]
+    typed(world, f"failover {lb} --wait")
+    (second,) = (one["id"] for one in world.amphorae())
+    typed(world, f"amphora failover {second} --wait")
+    (third,) = (one["id"] for one in world.amphorae())
+    assert len({first, second, third}) == 3
+    with world.database.write() as tx:
+        assert resources.update(tx, Amphora, third, status="ERROR")
+    typed(world, f"amphora delete {third} --wait")
+    await_condition("another one serves", lambda: [one["status"] for one in world.amphorae()] == ["ALLOCATED"])
+    assert third not in {one["id"] for one in world.amphorae()}
+
+
+def test_every_method_of_the_sdk(world: World) -> None:
+    (lb,) = world.load_balancers(1)
+    login = json.loads(world.clouds_yaml.read_text())["clouds"]["admin"]
+    with openstack.connect(load_yaml_config=False, load_envvars=False, **login) as cloud:
+        service = cloud.load_balancer
+        (first,) = service.amphorae(loadbalancer_id=lb)
+        assert service.get_amphora(first.id).compute_id == first.compute_id
+        assert service.find_amphora(first.id).id == first.id
+        service.configure_amphora(first.id)
+        service.wait_for_load_balancer(lb, interval=0.05)
+        service.failover_amphora(first.id)
+        service.wait_for_load_balancer(lb, interval=0.05)
+        service.failover_load_balancer(lb)
+        service.wait_for_load_balancer(lb, interval=0.05)
+        (last,) = service.amphorae()
+        assert last.id != first.id
+        assert service.get_load_balancer_statistics(lb).total_connections == 0
