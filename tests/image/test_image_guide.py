@@ -9,10 +9,10 @@ from image.vm_scene import VmScene
 
 
 def test_the_guide_as_typed_with_virtual_machines(scene: VmScene) -> None:
-    said = type_guide(scene.stage, [guide.USE])
-    balancer = scene.demo.named("loadbalancers", "lb1")
-    vip = balancer["vip_address"]
     try:
+        said = type_guide(scene.stage, [guide.USE])
+        balancer = scene.demo.named("loadbalancers", "lb1")
+        vip = balancer["vip_address"]
         assert all("ACTIVE" in text for text in said.values())
         assert len(scene.machines()) == 1
         assert balancer["vip_vnic_type"] == "direct"
@@ -39,7 +39,7 @@ def test_the_guide_as_typed_with_virtual_machines(scene: VmScene) -> None:
         await_condition("the machine before is gone", lambda: len(scene.machines()) == 1, 30.0)
         assert sum(scene.vfs_in_use().values()) == 2
     finally:
-        scene.remove(balancer["id"])
+        scene.remove(scene.demo.named("loadbalancers", "lb1")["id"])
     scene.await_nothing_left()
 
 
