@@ -1,6 +1,7 @@
 """The end-to-end scene whose amphorae are virtual machines, and what of them can be seen from outside."""
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -39,8 +40,8 @@ class VmScene(Scene):
     def upload(self, image: Built, *options: str) -> str:
         """As an operator types it; the new image's id."""
         environment = {"OS_CLIENT_CONFIG_FILE": str(self.stage.state.clouds), "OS_CLOUD": "service"}
-        argv = [sys.executable, "-m", "hydria.cli.main", "image", "upload", str(image.disk), *options]
-        return process.run(argv, timeout=300, environment=environment).stdout.strip()
+        argv = [sys.executable, "-m", "hydria.cli.main", "image", "upload", "--json", str(image.disk), *options]
+        return str(json.loads(process.run(argv, timeout=300, environment=environment).stdout)["id"])
 
     def machines(self) -> dict[int, str]:
         """Process id → command line of every QEMU of this stage."""
