@@ -14,7 +14,7 @@ from hydria.image.facts import Facts
 from hydria.image.filesystem import Entry, FileSystem, Kind
 
 AGENT = "/opt/hydria/lib/hydria/agent/__main__.py"
-UNITS = ("hydria-config-drive.service", "hydria-agent.service")
+UNITS = ("hydria-agent.service",)
 DRIVERS = ("iavf", "igbvf", "igb", "e1000e", "bnxt_en", "mlx5_core")
 """Of VFs and NICs that an amphora may be given. Debian's cloud kernel lacks all but the last."""
 _NFT = "/usr/sbin/nft"

@@ -10,9 +10,14 @@ from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 from openstack.config import OpenStackConfig
 from openstack.exceptions import SDKException
+from rich.console import Console
 
 from hydria.base.errors import Terminal
-from hydria.image.image_service import ImageService, as_errors
+from hydria.cli.image.progress import transfers
+from hydria.image import upload
+from hydria.image.image_service import ImageService, Json, as_errors, newest_active
+from hydria.image.inspect import Inspection
+from hydria.image.upload import Request, Uploaded
 
 
 class Cloud:
@@ -32,8 +37,20 @@ class Cloud:
         except (exceptions.MissingRequiredOptions, SDKException) as error:
             raise Terminal(_no_login(str(error))) from error
 
-    def images(self) -> ImageService:
+    @property
+    def image_service(self) -> ImageService:
         return ImageService(self._adapter("image"), self._project_id)
+
+    def upload(self, found: Inspection, progress: Console, **asked: Any) -> Uploaded:
+        """`asked`: the other fields of upload.Request."""
+        with transfers(progress) as report:
+            return upload.upload(self.image_service, Request(inspection=found, **asked), report)
+
+    def images(self, tag: str) -> list[tuple[Json, bool]]:
+        """The newest first, each with whether new amphorae boot from it."""
+        found = self.image_service.find(tag=tag)
+        current = newest_active(found)
+        return [(image, image is current) for image in found]
 
     def count_amphorae(self) -> Mapping[str, int] | None:
         """Image id → how many amphorae boot from it. None: no load balancer API, or it is not for this user."""

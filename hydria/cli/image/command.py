@@ -14,14 +14,11 @@ from rich.console import Console
 from hydria.base.config import Config
 from hydria.base.errors import Invalid
 from hydria.cli.image import asked, tables
-from hydria.cli.image.progress import steps, transfers
-from hydria.image import prerequisites
+from hydria.cli.image.progress import steps
+from hydria.image import preflight
 from hydria.image.build import build as build_image
-from hydria.image.image_service import newest_active
 from hydria.image.inspect import inspect as look_into
 from hydria.image.options import Format, Options
-from hydria.image.upload import Request
-from hydria.image.upload import upload as upload_image
 
 if TYPE_CHECKING:
     from hydria.cli.image.cloud import Cloud
@@ -132,7 +129,7 @@ def build(
         "wheel": wheel, "root_password": _first_line(root_password_file) or password or None,
     }  # fmt: skip
     options = asked.options(typed, os.environ)
-    prerequisites.check_options(options)
+    preflight.check(options)
     if dry_run:
         shown = msgspec.to_builtins(options, enc_hook=str)
         print(json.dumps({**shown, "root_password": None if options.root_password is None else "(given)"}, indent=2))
@@ -188,10 +185,9 @@ def upload(
         _progress.print(tables.checks(found.checks))
         raise Invalid(f"Image {file} is unsound and was not uploaded (hydria image inspect; --unchecked uploads it).")
     _end_on_sigterm()
-    service = _cloud(os_cloud).images()
-    request = Request(inspection=found, name=name or file.stem, tag=tag, public=public, direct_boot=direct_boot)
-    with transfers(_progress) as report:
-        done = upload_image(service, request, report)
+    done = _cloud(os_cloud).upload(
+        found, _progress, name=name or file.stem, tag=tag, public=public, direct_boot=direct_boot
+    )
     if as_json:
         print(json.dumps(msgspec.to_builtins(done), indent=2))
         return
@@ -206,14 +202,10 @@ def upload(
 def list_(*, tag: Tag = TAG, os_cloud: OsCloud = None, as_json: Json = False) -> None:
     """The images that amphorae may boot from, the newest first, and how many amphorae each has."""
     cloud = _cloud(os_cloud)
-    images = cloud.images().find(tag=tag)
     counts = cloud.count_amphorae()
-    current = newest_active(images)
     rows = [
-        tables.image_row(
-            image, current=image is current, amphorae=None if counts is None else counts.get(image["id"], 0)
-        )
-        for image in images
+        tables.image_row(image, current=current, amphorae=None if counts is None else counts.get(image["id"], 0))
+        for image, current in cloud.images(tag)
     ]
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -227,7 +219,7 @@ def list_(*, tag: Tag = TAG, os_cloud: OsCloud = None, as_json: Json = False) ->
 
 
 def _cloud(name: str | None) -> "Cloud":
-    from hydria.cli.image.cloud import Cloud  # noqa: PLC0415 - openstacksdk takes half a second, and building needs none
+    from hydria.cli.image.cloud import Cloud  # noqa: PLC0415 - its libraries take most of a second
 
     return Cloud(name)
 

@@ -11,8 +11,9 @@ from rich.table import Table
 from hydria.image.checks import Check
 from hydria.image.facts import from_properties
 from hydria.image.filesystem import Entry, Kind
-from hydria.image.image_service import Json
 from hydria.image.inspect import Inspection
+
+Json = dict[str, Any]
 
 NONE = "-"
 _UNITS = ("B", "KiB", "MiB", "GiB")

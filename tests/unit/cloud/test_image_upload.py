@@ -42,7 +42,7 @@ def login(cloud: RunningCloud, user: str, project: str) -> dict[str, str]:
 def service(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> ImageService:
     for name, value in login(cloud, "hydria", "service").items():
         monkeypatch.setenv(name, value)
-    return Cloud(None).images()
+    return Cloud(None).image_service
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +155,7 @@ def test_what_the_cloud_refuses_leaves_nothing(
         monkeypatch.setenv(name, value)
     before = every_image(admin)
     with pytest.raises(Forbidden, match="publicize_image"):
-        bring(Cloud(None).images(), make(tmp_path), public=True)
+        bring(Cloud(None).image_service, make(tmp_path), public=True)
     assert every_image(admin) == before
 
 

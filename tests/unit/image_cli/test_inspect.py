@@ -11,7 +11,7 @@ from small_image import FACTS, Files, write_image, write_raw, write_tree
 
 from hydria.base import process
 from hydria.base.errors import Invalid, Terminal
-from hydria.image import disk, facts
+from hydria.image import checks, disk, facts
 from hydria.image.filesystem import Kind
 from hydria.image.inspect import inspect
 
@@ -44,7 +44,7 @@ def test_a_sound_image(tmp_path: Path, temporary: Path, format_: str):
         disk.Partition(start=small_image.START, size=small_image.SIZE, type=0x83, bootable=True),
     )
     assert (found.debian_packages, found.python_packages) == (2, 1)
-    assert found.units == ("hydria-agent.service", "hydria-config-drive.service")
+    assert found.units == checks.UNITS
     files = {entry.path: entry for entry in found.files}
     assert files["/etc/shadow"].size == len(small_image.SHADOW)
     assert files["/etc"].kind is Kind.DIRECTORY
@@ -60,7 +60,7 @@ def test_a_tar_of_the_same_files(tmp_path: Path):
     found = inspect(tmp_path / "amphora.tar")
     assert [check for check in found.checks if not check.passed] == []
     assert (found.disk.format, found.disk.partitions, found.label) == ("tar", (), "")
-    assert found.units == ("hydria-agent.service", "hydria-config-drive.service")
+    assert found.units == checks.UNITS
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_masked_unit_is_not_enabled(tmp_path: Path):
     root = write_tree(tmp_path / "root")
     (root / "etc/systemd/system/hydria-agent.service").symlink_to("/dev/null")
     found = inspect(write_raw(root, tmp_path / "amphora.raw"))
-    assert found.units == ("hydria-config-drive.service",)
+    assert found.units == ()
     assert [check.name for check in found.checks if not check.passed] == ["agent"]
 
 
