@@ -21,6 +21,7 @@ from hydria.image import (
     kernel,
     pack,
     packages,
+    preflight,
     prerequisites,
     sbom,
     tree,
@@ -40,9 +41,8 @@ def build(options: Options, report: Report) -> Facts:
     Raises Invalid (an option), Terminal (this machine, or a package that is not as expected) or Retryable (a mirror or
     PyPI did not answer). A build that fails leaves nothing but its log file.
     """
-    prerequisites.check_options(options)
+    preflight.check(options)
     prerequisites.check_machine()
-    prerequisites.check_space(options)
     version = agent_library.version_of(options.wheel) if options.wheel else ""
     with _as_errors(), contextlib.ExitStack() as stack:
         cache = prerequisites.cache_directory(options)

@@ -18,8 +18,8 @@ from hydria.base import process
 from hydria.base.errors import HydriaError, Retryable, Terminal
 from hydria.image.options import Options
 
-_KEPT_LINES = 25
-"""Of the log's end, in the error."""
+_KEPT_LINES, _QUOTED_LINES = 250, 25
+"""Of the log's end: where the cause is looked for, and what the error quotes."""
 _TIMESTAMP = re.compile(r"^[0-9-]{10} [0-9:.]{8,} \| ")
 
 
@@ -132,14 +132,15 @@ def make_tree(
 
 def failure(last: Iterable[str], status: int, log_file: Path | None) -> HydriaError:
     """`last`: the log's last lines."""
-    text = "\n".join(last)
+    lines = list(last)
+    text, quoted = "\n".join(lines), "\n".join(lines[-_QUOTED_LINES:])
     where = f"the whole log is in {log_file}" if log_file else "name a log file to keep the whole log"
     if _NO_SPACE in text:
-        return Terminal(f"Building an image: no space was left in the work or cache directory ({where}):\n{text}")
+        return Terminal(f"Building an image: no space was left in the work or cache directory ({where}):\n{quoted}")
     if _NO_NETWORK.search(text):
-        return Retryable(f"Building an image: a mirror of Debian did not answer ({where}):\n{text}")
+        return Retryable(f"Building an image: a mirror of Debian did not answer ({where}):\n{quoted}")
     return Terminal(
-        f"Building an image: disk-image-create ended with status {status} ({where}); its last words:\n{text}"
+        f"Building an image: disk-image-create ended with status {status} ({where}); its last words:\n{quoted}"
     )
 
 

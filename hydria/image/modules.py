@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hydria.base import process
+from hydria.base.errors import Terminal
 
 KEPT = (
     "arch/",
@@ -135,7 +136,11 @@ NICS = (
     "hv_netvsc",
     "xen-netfront",
 )
-"""Drivers without which an image is not finished: the build looks for each."""
+"""Drivers without which an image is not finished."""
+
+
+class MissingDriver(Terminal):
+    """The kernel is not Debian's full one, or a driver has got another name."""
 
 
 def name_of(path: str) -> str:
@@ -165,6 +170,8 @@ def trim(directory: Path, *, tree: Path) -> None:
     """Of `directory`, lib/modules/RELEASE in `tree`, leave the chosen ones, and their index anew."""
     dependencies = parse((directory / "modules.dep").read_text())
     keep = chosen(dependencies)
+    if missing := sorted(set(NICS) - {name_of(path) for path in keep}):
+        raise MissingDriver(f"Building an image: kernel {directory.name} has no {', '.join(missing)}.")
     for path in dependencies:
         if path not in keep:
             (directory / "kernel" / path).unlink()

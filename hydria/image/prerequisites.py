@@ -1,4 +1,4 @@
-"""What a build can be refused for before it begins: options that are not supported, and what this machine lacks."""
+"""What a build needs of this machine: root, programs, space."""
 
 import os
 import shutil
@@ -6,16 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hydria.base.errors import Invalid, Terminal
+from hydria.base.errors import Terminal
 from hydria.image import pack
 from hydria.image.options import Format, Options
 
-ARCHITECTURES = ("amd64",)
-BASES = ("debian-minimal", "debian")
-"""`debian`, which in diskimage-builder is a ready-made cloud image, means the same here: a minimal Debian."""
-RELEASES = ("bookworm",)
-SIZES = range(1, 1025)
-"""GiB."""
 CACHE = Path("~/.cache/image-create")
 """diskimage-builder's own, and Octavia's."""
 PROGRAMS = {
@@ -56,35 +50,6 @@ class Need(NamedTuple):
     """Its device number: what lies on one is added up."""
     free: int
     """Bytes."""
-
-
-def check_options(options: Options) -> None:
-    """Raises Invalid, which names the option."""
-    _one_of("architecture", options.architecture, ARCHITECTURES)
-    _one_of("base", options.base, BASES)
-    _one_of("release", options.release, RELEASES)
-    if options.size not in SIZES:
-        raise Invalid(
-            f"size: a disk of {options.size} GiB can't be made; ask for {SIZES.start} to {SIZES.stop - 1}.",
-            field="size",
-        )
-    if options.root_password is not None and (not options.root_password or "\n" in options.root_password):
-        raise Invalid("root_password: a password of one line is needed, and not an empty one.", field="root_password")
-    if options.output.is_dir():
-        raise Invalid(f"output: {options.output} is a directory; name a file.", field="output")
-    if options.wheel is not None and not options.wheel.is_file():
-        raise Invalid(f"wheel: the file {options.wheel} does not exist.", field="wheel")
-    directories = [("work_directory", options.work_directory), ("output", options.output.absolute().parent)]
-    directories += [("elements_path", path) for path in options.elements_path]
-    directories += [("log_file", options.log_file.absolute().parent)] if options.log_file else []
-    for field, directory in directories:
-        if not directory.is_dir():
-            raise Invalid(f"{field}: the directory {directory} does not exist.", field=field)
-
-
-def _one_of(field: str, value: str, supported: Iterable[str]) -> None:
-    if value not in supported:
-        raise Invalid(f"{field}: {value} is not supported, only {' and '.join(supported)} is.", field=field)
 
 
 def cache_directory(options: Options) -> Path:

@@ -15,7 +15,7 @@ from hydria.base.config import Config
 from hydria.base.errors import Invalid
 from hydria.cli.image import asked, tables
 from hydria.cli.image.progress import steps
-from hydria.image import prerequisites
+from hydria.image import preflight
 from hydria.image.build import build as build_image
 from hydria.image.inspect import inspect as look_into
 from hydria.image.options import Format, Options
@@ -129,7 +129,7 @@ def build(
         "wheel": wheel, "root_password": _first_line(root_password_file) or password or None,
     }  # fmt: skip
     options = asked.options(typed, os.environ)
-    prerequisites.check_options(options)
+    preflight.check(options)
     if dry_run:
         shown = msgspec.to_builtins(options, enc_hook=str)
         print(json.dumps({**shown, "root_password": None if options.root_password is None else "(given)"}, indent=2))

@@ -1,8 +1,10 @@
 """Which kernel modules an amphora keeps."""
 
+from pathlib import Path
+
 import pytest
 
-from hydria.image.modules import NICS, chosen, name_of, parse
+from hydria.image.modules import NICS, MissingDriver, chosen, name_of, parse, trim
 
 MODULES_DEP = """\
 kernel/drivers/net/ethernet/intel/igbvf/igbvf.ko:
@@ -37,6 +39,18 @@ def test_kept_with_what_they_need() -> None:
 )
 def test_name_of_a_module(path: str, name: str) -> None:
     assert name_of(path) == name
+
+
+def test_a_kernel_without_a_nic_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """As Debian's cloud kernel is."""
+    modules = tmp_path / "lib" / "modules" / "6.1.0-cloud-amd64"
+    igb = modules / "kernel" / "drivers" / "net" / "ethernet" / "intel" / "igb" / "igb.ko"
+    igb.parent.mkdir(parents=True)
+    igb.touch()
+    (modules / "modules.dep").write_text("kernel/drivers/net/ethernet/intel/igb/igb.ko:\n")
+    with pytest.raises(MissingDriver, match=r"6\.1\.0-cloud-amd64 has no .*iavf.*igbvf"):
+        trim(modules, tree=tmp_path)
+    assert igb.exists()
 
 
 def test_nics_that_are_checked_are_named_once() -> None:
