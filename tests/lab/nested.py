@@ -54,5 +54,6 @@ def nested(directory: Path, address: str) -> Iterator[Nested]:
         *("-kernel", f"/{kernel.VMLINUX}".format(release=release), "-initrd", str(initramfs)),
         *("-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check"),
         *("-serial", f"file:{console}"),
+        patience=60.0,
     ) as machine:
         yield Nested(machine, console)

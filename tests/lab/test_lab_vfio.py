@@ -124,7 +124,7 @@ def test_a_virtual_machine_talks_through_its_vf(nics: HardwareNics, public: Card
         vm.start()
         vm.await_line(f"eth0 has a link and MAC {MAC}")
         until("it answers", lambda: pings("outside", "10.9.0.2"), 60)
-        vm.machine.detach(SERVER, "port-1", seconds=60)
+        vm.machine.detach(SERVER, "port-1")
         nics.take_back(vf)
         assert is_home(public.vfs[1])
         assert vm.machine.ended.poll() is None, "the machine runs on"

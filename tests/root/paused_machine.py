@@ -10,7 +10,7 @@ from hydria.cloud.hypervisor import guest, qemu_nics, qmp
 from hydria.cloud.hypervisor.guest import Guest
 from hydria.sriov.nics import PciDevice, Tap
 
-_PORTS = 3
+_PORTS = 4
 _PROPERTY = {"virtio-net-pci": "mac", "vfio-pci": "host"}
 
 
@@ -21,6 +21,8 @@ class PausedMachine:
     guest: Guest
     socket: Path
     ended: process.Process
+    patience: float
+    """Seconds in which the guest has to let go of a NIC."""
 
     def attach(self, guest_: Guest, server_id: str, nic_id: str, mac: str, device: Tap | PciDevice) -> None:
         assert guest_ == self.guest
@@ -31,10 +33,10 @@ class PausedMachine:
         with qmp.connected(self.socket, server_id) as monitor:
             return qemu_nics.has(monitor, nic_id)
 
-    def detach(self, server_id: str, nic_id: str, seconds: float = 0.5) -> None:
+    def detach(self, server_id: str, nic_id: str) -> None:
         """A paused guest answers no request to let go of a device: where there is one this raises Retryable."""
         with qmp.connected(self.socket, server_id) as monitor:
-            qemu_nics.detach(monitor, nic_id, seconds)
+            qemu_nics.detach(monitor, nic_id, self.patience)
 
     def nics(self) -> dict[str, tuple[str, str]]:
         """Port's id → driver, and the MAC or the PCI address that it has it from."""
@@ -58,7 +60,7 @@ class PausedMachine:
 
 
 @contextmanager
-def paused_machine(directory: Path, *arguments: str) -> Iterator[PausedMachine]:
+def paused_machine(directory: Path, *arguments: str, patience: float = 0.5) -> Iterator[PausedMachine]:
     """`arguments`: more of QEMU's."""
     socket = directory / "qmp"
     with ExitStack() as stack:
@@ -70,7 +72,7 @@ def paused_machine(directory: Path, *arguments: str) -> Iterator[PausedMachine]:
         started = process.start(argv, stdout=log.fileno(), stderr=log.fileno(), pass_fds=(listener.fileno(),))
         stack.callback(started.wait)
         stack.callback(started.kill)
-        machine = PausedMachine(Guest(started.pid, guest.started_at(started.pid) or 0), socket, started)
+        machine = PausedMachine(Guest(started.pid, guest.started_at(started.pid) or 0), socket, started, patience)
         # QEMU answers as soon as it has opened all that it was given.
         machine.nics()
         yield machine
