@@ -5,14 +5,12 @@ nftables has nothing else. A VF has none: no driver of Neutron's applies one the
 """
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 
 import msgspec
 
 from hydria.base.log import Logger
 from hydria.controller import names
 from hydria.controller.outside import Outside
-from hydria.controller.parallel import together
 from hydria.drivers.cloud import Ethertype, Port, SecurityGroup, SecurityGroupRule
 from hydria.model.graph import Graph
 from hydria.model.load_balancer import LoadBalancer
@@ -67,8 +65,9 @@ def _ensure_group(outside: Outside, graph: Graph) -> SecurityGroup:
     wanted, there = rules(graph, group.id), set(group.rules.values())
     if missing := sorted(wanted - there, key=repr):
         cloud.add_security_group_rules(group.id, missing)
-    superfluous = [id_ for id_, rule in group.rules.items() if rule not in wanted]
-    together([partial(cloud.remove_security_group_rule, id_) for id_ in superfluous])
+    for id_, rule in group.rules.items():
+        if rule not in wanted:
+            cloud.remove_security_group_rule(id_)
     return group
 
 

@@ -24,9 +24,8 @@ Json = dict[str, Any]
 
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 _PROTOCOLS = {
-    ("IPv6", "icmp"): "ipv6-icmp",
-    ("IPv6", "icmpv6"): "ipv6-icmp",
-    ("IPv6", "58"): "ipv6-icmp",
+    ("IPv4", "1"): "icmp",
+    **{("IPv6", other): "ipv6-icmp" for other in ("icmp", "icmpv6", "1", "58")},
     **{
         (ethertype, other): name
         for ethertype in ("IPv4", "IPv6")

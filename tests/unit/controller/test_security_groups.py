@@ -5,7 +5,7 @@ import time
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import World
@@ -235,6 +235,7 @@ def by_nftables(listeners: list[ListenerSpec]) -> set[tuple[int, str, int, str |
     return found
 
 
+@settings(deadline=None)
 @given(LISTENERS)
 def test_it_admits_to_listeners_exactly_what_the_amphoras_own_firewall_does(
     asked: list[tuple[ListenerProtocol, int, list[str] | None]],

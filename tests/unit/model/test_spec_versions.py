@@ -6,15 +6,17 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hydria.base.errors import Invalid
 from hydria.model import spec_versions
+from hydria.model.heartbeat import Heartbeat
 from hydria.model.spec import (
     VERSION,
     VERSIONS,
+    AgentConfig,
     Fault,
     HealthMonitorSpec,
     Heartbeats,
@@ -38,8 +40,16 @@ def recorded(version: int, name: str) -> bytes:
     return (RECORDED / f"v{version}" / f"{name}.json").read_bytes()
 
 
-def schema(version: int) -> Any:
-    return msgspec.json.decode(recorded(version, "schema"))
+def validator(version: int) -> jsonschema.Draft202012Validator:
+    """Of the recorded schema, closed to fields that it does not know."""
+    schema = msgspec.json.decode(recorded(version, "schema"))
+    for definition in schema["$defs"].values():
+        if definition.get("type") == "object" and "properties" in definition:
+            definition["additionalProperties"] = False
+    return jsonschema.Draft202012Validator(schema)
+
+
+VALIDATORS = {version: validator(version) for version in OLDER}
 
 
 _text = st.text(max_size=8)
@@ -96,6 +106,31 @@ def test_what_older_agents_answer_is_understood(version: int) -> None:
     assert observed.faults[0].resource_id == "port-members"
 
 
+@pytest.mark.parametrize("version", OLDER)
+def test_heartbeats_of_older_agents_are_understood(version: int) -> None:
+    body = recorded(version, "heartbeat")
+    heartbeat = msgspec.json.decode(body, type=Heartbeat)
+    assert msgspec.to_builtins(heartbeat) == msgspec.json.decode(body), "nothing is lost"
+
+
+def test_heartbeats_of_newer_agents_are_understood() -> None:
+    body = msgspec.json.decode(recorded(OLDER[-1], "heartbeat"))
+    body |= {"version": 9, "haproxy": "asleep", "mood": "good"}
+    body["listeners"]["listener1"] |= {"status": "TIRED", "mood": "good"}
+    body["pools"]["pool1"] |= {"status": "TIRED", "members": {"m1": "TIRED"}}
+    heartbeat = msgspec.convert(body, Heartbeat)
+    assert (heartbeat.haproxy, heartbeat.pools["pool1"].members) == ("asleep", {"m1": "TIRED"})
+    assert heartbeat.nics["fa:16:3e:00:00:01"].rx_bytes == 1
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_config_drives_of_other_controllers_are_understood(version: int) -> None:
+    body = msgspec.json.decode(recorded(version, "agent"))
+    config = msgspec.convert(body, AgentConfig)
+    assert msgspec.to_builtins(config) == body
+    assert msgspec.convert({**body, "mood": "good"}, AgentConfig) == config
+
+
 def test_what_newer_agents_answer_is_understood() -> None:
     fault = {"resource_type": "l7policy", "resource_id": "p", "reason": "r", "code": 5}
     body = {"version": VERSION + 1, "amphora_id": "a", "generation": 3, "faults": [fault], "mood": "good"}
@@ -106,17 +141,15 @@ def test_what_newer_agents_answer_is_understood() -> None:
 
 
 @pytest.mark.parametrize("version", OLDER)
+@settings(deadline=None)
 @given(spec=SPECS)
 def test_an_older_agent_gets_what_its_schema_allows_and_nothing_else(version: int, spec: Spec) -> None:
     document = for_agent(spec, (version,))
-    closed = schema(version)
-    for definition in closed["$defs"].values():
-        if definition.get("type") == "object" and "properties" in definition:
-            definition["additionalProperties"] = False
-    jsonschema.validate(msgspec.json.decode(document.body), closed)
+    VALIDATORS[version].validate(msgspec.json.decode(document.body))
     assert document.version == msgspec.json.decode(document.body)["version"] == version
 
 
+@settings(deadline=None)
 @given(SPECS)
 def test_there_and_back_changes_nothing_but_what_the_older_version_has_not(spec: Spec) -> None:
     assert read(for_agent(spec, VERSIONS).body) == spec
