@@ -124,7 +124,7 @@ class Boot:
         """VF ports are in the server's create request: so the scheduler takes a host that has a VF for them."""
         port, (image, management) = both(
             lambda: base or self._cloud.create_port(self._base_port(graph, row.id)),
-            lambda: (self._outside.lookups.image(self._tag(graph)), self._outside.lookups.network(self._management)),
+            lambda: (self._image(graph), self._outside.lookups.network(self._management)),
         )
         issued = self._outside.authority.issue(row.id, self._outside.config.certificates.amphora_validity_days)
         server = self._cloud.create_server(
@@ -150,8 +150,9 @@ class Boot:
     def _management(self) -> str:
         return self._config.management_network
 
-    def _tag(self, graph: Graph) -> str:
-        return graph.flavor.amp_image_tag or self._config.image_tag
+    def _image(self, graph: Graph) -> str:
+        tag = graph.flavor.amp_image_tag or self._config.image_tag
+        return self._outside.lookups.image(tag, anew=bool(graph.amphorae))
 
     def _files(self, amphora_id: str, certificate: str) -> dict[str, str]:
         agent = AgentConfig(amphora_id=amphora_id, heartbeat_key=self._outside.authority.heartbeat_key)

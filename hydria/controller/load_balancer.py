@@ -27,7 +27,8 @@ _NIC_SECONDS = 5.0
 _NIC_POLL = 0.1
 _NIC_RETRY = 30.0
 _LOST_RETRY = 75.0
-"""A load balancer that has served and lost its amphora comes back by itself, as after a restart of its only host."""
+"""A load balancer that has served and lost its amphora comes back by itself, as after a restart of its only host. One
+whose failover came to nothing is in order as it was, once those who wait for it have seen that."""
 
 log = Logger(__name__)
 
