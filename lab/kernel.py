@@ -52,7 +52,7 @@ def _make(directory: Path, package: Path, busybox: Path) -> None:
     tree = directory / "tree"
     release = unpack(package, tree)
     (directory / "vmlinux").write_bytes(vmlinux((tree / "boot" / f"vmlinuz-{release}").read_bytes()))
-    initramfs(directory / "initramfs", tree, release, busybox, ROOT_MODULES, INIT)
+    initramfs(directory / "initramfs", tree, release, busybox, modules=ROOT_MODULES, init=INIT)
     # Debian has merged /lib into /usr/lib.
     modules = directory / "modules" / "usr" / "lib" / "modules"
     modules.parent.mkdir(parents=True)
@@ -88,7 +88,7 @@ def vmlinux(bzimage: bytes) -> bytes:
     return elf
 
 
-def initramfs(target: Path, tree: Path, release: str, busybox: Path, modules: Sequence[str], init: str) -> None:
+def initramfs(target: Path, tree: Path, release: str, busybox: Path, *, modules: Sequence[str], init: str) -> None:
     """Of busybox, the script `init`, and in /lib `modules` and those they need: /modules names them in order."""
     top = target.with_name(f"{target.name}-tree")
     for name in ("bin", "proc", "sys", "dev", "lib", "layer", "memory", "root"):

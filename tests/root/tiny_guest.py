@@ -37,7 +37,9 @@ case $($B cat /proc/cmdline) in
     echo again | $B dd of=/dev/vda bs=512 seek=2 conv=sync,fsync 2>/dev/null
     say again; $B reboot -f; };;
 esac
-exec 3</dev/input/event0
+for event in /sys/class/input/event*; do
+    [ "$($B cat $event/device/name)" != "Power Button" ] || exec 3</dev/input/${event##*/}
+done
 ($B head -c 24 <&3 >/dev/null; say power button; $B poweroff -f) &
 say ready
 seen=none
@@ -60,7 +62,7 @@ def _make(into: Path, debian: Path) -> None:
     tree = into / "tree"
     release = kernel.unpack(debian / "kernel.deb", tree)
     (into / "vmlinux").write_bytes(kernel.vmlinux((tree / "boot" / f"vmlinuz-{release}").read_bytes()))
-    kernel.initramfs(into / "initramfs", tree, release, debian / "busybox", MODULES, INIT)
+    kernel.initramfs(into / "initramfs", tree, release, debian / "busybox", modules=MODULES, init=INIT)
     shutil.rmtree(tree)
     disk = into / "disk"
     disk.write_bytes(ON_DISK.encode().ljust(1024 * 1024, b"\0"))
