@@ -13,6 +13,9 @@ from lab import layer
 ROOT_MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "overlay", "erofs")
 """What it takes to reach the guest's root; all others are loaded from there."""
 
+VMLINUX = "boot/vmlinux-{release}"
+"""In the guest, for virtual machines of its own."""
+
 XZ_MAGIC = b"\xfd7zXZ\0"
 ELF_MAGIC = b"\x7fELF"
 
@@ -44,7 +47,7 @@ class NotBootable(HydriaError):
 
 def build(package: Path, busybox: Path) -> Path:
     """A directory with `vmlinux`, `initramfs` and `modules.erofs`."""
-    made_from = f"{package.parent.name} {ROOT_MODULES} {INIT}"
+    made_from = f"{package.parent.name} {ROOT_MODULES} {INIT} {VMLINUX}"
     return layer.cached("kernel", made_from, lambda directory: _make(directory, package, busybox))
 
 
@@ -57,6 +60,9 @@ def _make(directory: Path, package: Path, busybox: Path) -> None:
     modules = directory / "modules" / "usr" / "lib" / "modules"
     modules.parent.mkdir(parents=True)
     (tree / "lib" / "modules").rename(modules)
+    inside = directory / "modules" / VMLINUX.format(release=release)
+    inside.parent.mkdir()
+    shutil.copy(directory / "vmlinux", inside)
     layer.pack(directory / "modules", directory / "modules.erofs")
     for done in (tree, directory / "modules"):
         shutil.rmtree(done)

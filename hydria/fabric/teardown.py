@@ -13,6 +13,7 @@ from hydria.sriov import namespaces, taps
 from hydria.sriov.hardware import HardwareNics
 from hydria.sriov.inventory import VfId
 from hydria.sriov.netlink import Netlink
+from hydria.sriov.records import Records
 from hydria.sriov.tag import Tag
 
 DEFAULT = config.Fabric().name
@@ -91,7 +92,8 @@ def down(fabric: str) -> list[str]:
 
 def _vfs(fabric: str) -> set[VfId]:
     """Wherever guests have them. Those of software PFs, which go with the fabric's namespace, are among them."""
-    found: set[VfId] = set()
+    # Of a VF that a virtual machine has no link is left that could be found.
+    found = {VfId.parse(vf) for vf in Records().of_fabric(fabric)}
 
     def look(namespace: Path) -> None:
         with Netlink(namespace) as netlink:

@@ -149,6 +149,7 @@ class Life:
             override=target.device.override,
             mtu=link.mtu if link else None,
             holder=holder,
+            fabric=self._fabric,
             guest=guest,
         )
 

@@ -8,7 +8,8 @@ import struct
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from hydria.base.errors import Retryable
+from hydria.base import process
+from hydria.base.errors import Retryable, Terminal
 from hydria.sriov import detached, namespaces
 from hydria.sriov.netlink import Link
 from hydria.sriov.nics import Tap
@@ -25,8 +26,9 @@ _IFREQ = struct.Struct("16sH22x")
 def create(namespace: Path, name: str) -> Tap:
     """Make the tap `name` in that namespace; it ends with whoever closes its queue last.
 
-    Raises Retryable (EBUSY) where somebody has a tap of that name.
+    Raises Terminal where this kernel has no taps, Retryable (EBUSY) where somebody has one of that name.
     """
+    _ensure_tun()
     # Which namespace a tap is made in is settled when the device is opened, not by TUNSETIFF.
     return namespaces.inside(namespace, lambda: _queue(_TUN, name, None))
 
@@ -76,6 +78,15 @@ def users(names: Collection[str]) -> list[int]:
         return not lines.isdisjoint((fd.parent.parent / "fdinfo" / fd.name).read_text().splitlines())
 
     return namespaces.holders(is_one)
+
+
+def _ensure_tun() -> None:
+    if not _TUN.exists():
+        # Systems without udev's static nodes have the device only once the module is there.
+        with contextlib.suppress(process.ProcessFailed):
+            process.run(["modprobe", "tun"])
+    if not _TUN.exists():
+        raise Terminal(f"Making a tap: there is no {_TUN} (modprobe tun failed)")
 
 
 def _device(link: Link) -> int:

@@ -17,6 +17,8 @@ _LINKS = {
     "veth": _VETH,
     "bridge": "ip link add name bridge0 type bridge",
     "macvlan": f"{_VETH} && ip link add name vf0 link end0 type macvlan mode bridge",
+    "macvtap": f"{_VETH} && ip link add name vf0 link end0 type macvtap mode bridge",
+    "tap": "modprobe --quiet tun; ip tuntap add name tap0 mode tap",
     "vlan": f"{_VETH} && ip link add name vlan5 link end0 type vlan id 5",
     "vlan-filtering": "ip link add name bridge0 type bridge vlan_filtering 1",
     "ipv6": f"{_VETH} && ip -6 address add 2001:db8::1/64 dev end0",

@@ -13,6 +13,7 @@ from hydria.base.errors import Conflict, HydriaError, Retryable, Terminal
 from hydria.sriov.inventory import VfId, VfSettings
 from hydria.sriov.netlink import NetlinkFailed
 from hydria.sriov.nics import PciDevice
+from hydria.sriov.records import Records
 
 
 def test_hand_over_and_take_back(world: World) -> None:
@@ -254,6 +255,8 @@ def test_vfio(world: World) -> None:
     vf = world.kernel.fake("public0", 1)
     assert (vf.driver, vf.override, vf.state.settings.mac) == ("vfio-pci", "vfio-pci", WANTED.mac)
     assert (world.vf().at_home, world.vf().foreign, world.vf().holder) == (False, False, "port 1")
+    assert Records(world.directory).of_fabric("hydria") == {str(VF)}
+    assert Records(world.directory).of_fabric("another") == frozenset()
     world.kernel.vfio_opened = {101}
     with pytest.raises(Retryable, match="still in use by process 4711"):
         world.nics.take_back(VF)
