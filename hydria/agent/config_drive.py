@@ -12,11 +12,11 @@ import socket
 import sys
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
-from dataclasses import replace as replaced
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hydria.agent import drivers, network_data, volumes
 from hydria.agent.netlink import Link, Netlink
@@ -42,8 +42,7 @@ class BadMetaData(Terminal):
     """The text names the field."""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """All that a config drive asks for."""
 
     files: tuple[cloud_config.File, ...] = ()
@@ -51,7 +50,7 @@ class Plan:
     nic: network_data.Nic = network_data.FIRST_NIC
 
 
-class _MetaData(msgspec.Struct):
+class _MetaData(Struct):
     hostname: str | None = None
     name: str | None = None
 
@@ -124,7 +123,7 @@ def ensure_nic(netlink: Netlink, nic: network_data.Nic, networkd: Path = NETWORK
     """Up, with its addresses, or handed to systemd-networkd if others say them. Raises Retryable: it is not there."""
     link = _link(netlink, nic.mac)
     if nic.modes:
-        text = network_data.networkd_file(replaced(nic, mac=link.mac))
+        text = network_data.networkd_file(replace(nic, mac=link.mac))
         networkd.mkdir(parents=True, exist_ok=True)
         ensure_files([cloud_config.File("10-hydria-management.network", text.encode(), 0o644)], networkd)
         return link

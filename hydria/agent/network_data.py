@@ -6,10 +6,10 @@ ports of the load balancer, and stay as they are until a spec names them, even i
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from hydria.base.errors import Terminal
 
@@ -35,14 +35,12 @@ class BadNetworkData(Terminal):
     """The text names the field."""
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Struct, frozen=True):
     destination: Network
     gateway: Host
 
 
-@dataclass(frozen=True)
-class Nic:
+class Nic(Struct, frozen=True):
     """How the management NIC is to be."""
 
     mac: str | None = None
@@ -58,13 +56,13 @@ FIRST_NIC = Nic(modes=("DHCP=yes",))
 """When nobody says anything."""
 
 
-class _RouteData(msgspec.Struct):
+class _RouteData(Struct):
     network: str
     netmask: str
     gateway: str
 
 
-class _NetworkData(msgspec.Struct):
+class _NetworkData(Struct):
     type: str
     link: str
     ip_address: str = ""
@@ -72,13 +70,13 @@ class _NetworkData(msgspec.Struct):
     routes: list[_RouteData] = msgspec.field(default_factory=list)
 
 
-class _Link(msgspec.Struct):
+class _Link(Struct):
     id: str
     ethernet_mac_address: str
     mtu: int | None = None
 
 
-class _Document(msgspec.Struct):
+class _Document(Struct):
     links: list[_Link] = msgspec.field(default_factory=list)
     networks: list[_NetworkData] = msgspec.field(default_factory=list)
 

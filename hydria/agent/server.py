@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+import hydria
 from hydria.agent import firewall, haproxy
 from hydria.agent.amphora import Amphora
 from hydria.base import log, tls
@@ -127,7 +128,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _version() -> str:
-    # Imported here because it takes 15 ms, and nobody waits for the version.
+    # As an image has it: the name of the directory that importlib.metadata would read, in a tenth of its time.
+    beside = Path(hydria.__file__).parent.parent.glob("hydria-*.dist-info")
+    if (found := next(beside, None)) is not None:
+        return found.stem.partition("-")[2]
     from importlib import metadata  # noqa: PLC0415
 
     try:

@@ -7,8 +7,9 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from hydria.base.errors import Retryable
 
@@ -28,8 +29,7 @@ class MountFailed(Retryable):
     """The kernel refused; the text says what."""
 
 
-@dataclass(frozen=True)
-class Volume:
+class Volume(Struct, frozen=True):
     device: Path
     kind: str
     """As mount(2) calls the file system."""
