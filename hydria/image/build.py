@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from hydria.base.errors import Terminal
+from hydria.base.errors import Invalid, Terminal
 from hydria.base.process import ProcessFailed
 from hydria.image import (
     agent_library,
@@ -31,6 +31,7 @@ from hydria.image.options import Format, Options
 
 Report = Callable[[str, float], None]
 
+SOURCE_DATE_EPOCH = "SOURCE_DATE_EPOCH"
 FACTS, VMLINUX, INITRD, PACKAGES, SBOM = ".json", ".vmlinux", ".initrd", ".packages", ".spdx.json"
 """Suffixes of what lies beside the output."""
 
@@ -43,6 +44,7 @@ def build(options: Options, report: Report) -> Facts:
     """
     preflight.check(options)
     prerequisites.check_machine()
+    _given_date()
     version = agent_library.version_of(options.wheel) if options.wheel else ""
     with _as_errors(), contextlib.ExitStack() as stack:
         cache = prerequisites.cache_directory(options)
@@ -110,16 +112,23 @@ def source_date(wheel: Path) -> int:
 
     https://reproducible-builds.org/specs/source-date-epoch/
     """
-    if given := os.environ.get("SOURCE_DATE_EPOCH"):
-        return int(given)
+    if (given := _given_date()) is not None:
+        return given
     with zipfile.ZipFile(wheel) as archive:
         youngest = max(dt.datetime(*info.date_time, tzinfo=dt.UTC) for info in archive.infolist())
     return int(youngest.timestamp())
 
 
+def _given_date() -> int | None:
+    given = os.environ.get(SOURCE_DATE_EPOCH, "")
+    if given and not given.isdecimal():
+        raise Invalid(f"{SOURCE_DATE_EPOCH} is {given!r}: it must be seconds since 1970.", field=SOURCE_DATE_EPOCH)
+    return int(given) if given else None
+
+
 def _created() -> str:
-    given = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = dt.datetime.fromtimestamp(int(given), dt.UTC) if given else dt.datetime.now(dt.UTC)
+    given = _given_date()
+    moment = dt.datetime.now(dt.UTC) if given is None else dt.datetime.fromtimestamp(given, dt.UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

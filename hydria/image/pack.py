@@ -16,8 +16,8 @@ GIB = 1 << 30
 SECTOR = 512
 START = 1 << 20
 """Of the partition. GRUB lies before it."""
-RESERVE = 64 << 20
-"""That a running amphora finds free at least."""
+RESERVE = 128 << 20
+"""For the journal and tables of the file system, and for what a running amphora writes."""
 
 _UUID = "9b6c3d52-1f0e-4c8e-a5d7-70a2b8a4c1e6"
 _DISK_IDENTIFIER = "0x9b6c3d52"
