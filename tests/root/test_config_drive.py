@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from machine import ip
 
-from hydria.agent.config_drive import ensure_nic
+from hydria.agent.config_drive import SYSCTL, ensure_nic
 from hydria.agent.netlink import Netlink
 from hydria.agent.network_data import FIRST_NIC, Nic, Route
 from hydria.base.errors import Retryable
@@ -45,6 +45,7 @@ def test_addresses_routes_and_mtu_and_nothing_else(nics: Netlink) -> None:
     assert ip("route show default").startswith("default via 198.18.0.1 dev mgmt0")
     assert ip("-6 route show default").startswith("default via fe80::1 dev mgmt0")
     assert "mtu 1400" in ip("link show mgmt0")
+    assert SYSCTL.joinpath("mgmt0/accept_ra").read_text() == "0\n"
     assert "state DOWN" in ip("link show vip0")
     assert ip("addr show dev vip0").count("inet") == 0
 
