@@ -15,13 +15,12 @@ def without_driver(pci_class: str, buses: Path = BUSES) -> list[str]:
     return sorted(
         (device / "modalias").read_text().strip()
         for device in devices
-        if not (device / "driver").exists() and pci_class in _class(device)
+        if not (device / "driver").exists() and _is_of(device / "class", pci_class)
     )
 
 
-def _class(device: Path) -> str:
-    path = device / "class"
-    return path.read_text() if path.exists() else STORAGE + NETWORK
+def _is_of(told: Path, pci_class: str) -> bool:
+    return not told.exists() or told.read_text().startswith(pci_class)
 
 
 def load(pci_class: str) -> bool:
