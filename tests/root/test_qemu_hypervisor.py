@@ -462,5 +462,5 @@ def test_version_is_novas_number(tmp_path: Path) -> None:
 
 def test_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(qemu_program, "PROGRAM", "qemu-system-none")
-    with pytest.raises(qemu_program.NoQemu, match="apt-get install qemu-system-x86"):
+    with pytest.raises(qemu_program.NoQemu, match=r"qemu-system-none \(apt-get install qemu-system-x86 qemu-utils\)"):
         Qemu(tmp_path)
