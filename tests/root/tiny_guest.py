@@ -37,7 +37,9 @@ case $($B cat /proc/cmdline) in
     echo again | $B dd of=/dev/vda bs=512 seek=2 conv=sync,fsync 2>/dev/null
     say again; $B reboot -f; };;
 esac
-exec 3</dev/input/event0
+for event in /sys/class/input/event*; do
+    [ "$($B cat $event/device/name)" != "Power Button" ] || exec 3</dev/input/${event##*/}
+done
 ($B head -c 24 <&3 >/dev/null; say power button; $B poweroff -f) &
 say ready
 seen=none
