@@ -37,11 +37,6 @@ NICS = (
 TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x2, 0x1000, 0x4000
 
 
-@pytest.fixture(scope="session")
-def tiny() -> Path:
-    return tiny_guest.built()
-
-
 class Lab:
     """A hypervisor and one server of it."""
 
