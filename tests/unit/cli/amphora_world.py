@@ -41,6 +41,8 @@ class World:
     users: dict[str, httpx.Client]
     api_url: str
     clouds_yaml: Path
+    forget: Callable[[], None]
+    """What the controller remembers of images for a minute."""
     pending: list[int]
     """How many load balancers were PENDING_UPDATE whenever the controller made or deleted a server, from the store."""
 
@@ -52,6 +54,7 @@ class World:
         headers = {"Content-Type": "application/octet-stream"}
         client.put(f"/image/v2/images/{id_}/file", content=b"x", headers=headers).raise_for_status()
         self.cloud.images[tag] = id_
+        self.forget()
         return id_
 
     def call(self, method: str, path: str, body: object = None, user: str = "demo") -> Any:
@@ -166,7 +169,9 @@ def a_world(directory: Path) -> Iterator[World]:
         server = uvicorn.Server(uvicorn.Config(application, lifespan="on", log_config=None, access_log=False))
         stack.enter_context(serving(server, api_socket))
         users = {name: running.client(name) for name in CLOUDS}
-        world = World(cloud, database, users, api_url, _clouds_yaml(directory, url), [])
+        world = World(
+            cloud, database, users, api_url, _clouds_yaml(directory, url), controller._lookups._cache.clear, []
+        )
         world.count_pending()
         yield world
 
