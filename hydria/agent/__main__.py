@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from hydria.agent import drivers
 from hydria.agent.amphora import Amphora
 from hydria.agent.heartbeat import Reporter, watch_carriers, watch_links
 from hydria.agent.namespace import Namespace
@@ -73,6 +74,8 @@ def run(config: AgentConfig) -> None:
 
 def _restore(amphora: Amphora, server: Server) -> None:
     try:
+        # Udev, which does this when a NIC is plugged, starts later than we do.
+        drivers.load(drivers.NETWORK)
         amphora.restore()
         server.info()
     except Exception:

@@ -29,6 +29,7 @@ DOCUMENTS = "openstack/latest"
 NETWORK_DATA = "network_data.json"
 HOSTNAME = Path("/etc/hostname")
 NETWORKD = Path("/run/systemd/network")
+SYSCTL = Path("/proc/sys/net/ipv6/conf")
 PATIENCE = 5.0
 """Seconds that a first boot waits for a config drive or a NIC: without them the amphora is of no use."""
 _LOOK_SECONDS = 0.05
@@ -127,6 +128,9 @@ def ensure_nic(netlink: Netlink, nic: network_data.Nic, networkd: Path = NETWORK
         networkd.mkdir(parents=True, exist_ok=True)
         ensure_files([cloud_config.File("10-hydria-management.network", text.encode(), 0o644)], networkd)
         return link
+    with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+        # Otherwise any router of the network could give it addresses and routes that nobody said.
+        (SYSCTL / link.name / "accept_ra").write_text("0")
     netlink.set_link(link.index, up=True, mtu=nic.mtu)
     present = netlink.addresses().get(link.index, set())
     for address in nic.addresses:

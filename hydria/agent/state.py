@@ -30,7 +30,8 @@ class State:
         return self._load(_SPEC, spec_versions.read)
 
     def save_spec(self, spec: Spec) -> None:
-        self.save(_SPEC, spec)
+        """On the disk when this returns: a machine whose power fails in the next moment comes back with it."""
+        self.save(_SPEC, spec, durable=True)
 
     def load(self, name: str, type_: type[S]) -> S | None:
         """None if it was never saved, or cannot be read: the controller will say it again."""
@@ -46,13 +47,26 @@ class State:
             logger.warning("state passed over", path=path, error=error)
             return None
 
-    def save(self, name: str, value: Struct) -> None:
+    def save(self, name: str, value: Struct, *, durable: bool = False) -> None:
         path = self._path(name)
         written = path.with_suffix(".new")
         descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.encode(value))
+            if durable:
+                file.flush()
+                os.fsync(descriptor)
         written.replace(path)
+        if durable:
+            self._sync_directory()
+
+    def _sync_directory(self) -> None:
+        """So that the new name is on the disk as well."""
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.json"

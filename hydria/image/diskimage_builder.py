@@ -102,7 +102,7 @@ def make_tree(
     """
     for name in ("bin", "build", "tree", "locks"):
         (work / name).mkdir()
-    _write_elements(work / "elements")
+    write_elements(work / "elements")
     # It asks for sudo at each step. We are root: what comes after sudo's own options is run as it stands.
     sudo = work / "bin" / "sudo"
     sudo.write_text('#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nexec "$@"\n')
@@ -165,7 +165,7 @@ def _lines(running: process.Process, log: BinaryIO) -> Iterator[str]:
         yield _TIMESTAMP.sub("", line.decode(errors="replace").rstrip())
 
 
-def _write_elements(directory: Path) -> None:
+def write_elements(directory: Path) -> None:
     """A copy: the package may lie in an archive, and neither git nor installers keep modes as the image needs them."""
     with resources.as_file(resources.files("hydria.image") / "elements") as elements:
         shutil.copytree(elements, directory, symlinks=True)

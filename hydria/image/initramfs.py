@@ -10,8 +10,10 @@ from hydria.base import process
 from hydria.image import kernel
 from hydria.image.boot_line import ROOT_LABEL
 
-FIRST_MODULES = ("virtio_pci", "virtio_blk", "ext4")
-"""Loaded always: the disk of nearly every cloud. What the others would cost there is spared."""
+FIRST_MODULES = ("virtio_pci", "virtio_blk", "ext4", "virtio_net", "isofs")
+"""Loaded always: the disk, the management NIC and the config drive's file system of nearly every cloud. The agent needs
+them before udev runs, and modprobe would take four times as long. What the others would cost there is spared.
+"""
 
 OTHER_MODULES = (
     "virtio_scsi",

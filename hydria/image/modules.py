@@ -23,6 +23,7 @@ KEPT = (
     "drivers/dca/",
     "drivers/hv/",
     "drivers/message/fusion/",
+    "drivers/input/evdev.ko",
     "drivers/net/bonding/",
     "drivers/net/dummy.ko",
     "drivers/net/ethernet/",

@@ -5,7 +5,6 @@ Knows nothing of records, holders and what is right. The tests have a kernel of 
 
 import contextlib
 import errno
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,10 +27,6 @@ VFIO = "vfio-pci"
 
 _NETDEV_SECONDS = 10.0
 """iavf makes its netdev only after its PF has answered, seconds after it was bound."""
-
-
-_VFIO_SECONDS = 2.0
-"""QEMU says DEVICE_DELETED before it closes the device, which waits for the readers of its memory map (RCU)."""
 
 
 class Place(Struct, frozen=True):
@@ -101,10 +96,7 @@ class Kernel(Protocol):
         ...
 
     def vfio_users(self, group: int) -> list[int]:
-        """Processes that keep the devices of an IOMMU group: unbinding would wait for them without end.
-
-        One that is just closing them is waited for a moment.
-        """
+        """Processes that have the devices of an IOMMU group: they would be waited for without end."""
         ...
 
     def group_members(self, address: str) -> list[tuple[str, str | None]]: ...
@@ -249,12 +241,7 @@ class Linux(Kernel):
         return self._sysfs.has_driver(VFIO)
 
     def vfio_users(self, group: int) -> list[int]:
-        deadline = time.monotonic() + _VFIO_SECONDS
-        pause = threading.Event()
-        while (pids := namespaces.holders_of_file(Path(f"/dev/vfio/{group}"))) and time.monotonic() < deadline:
-            # No event tells that another process closes a file.
-            pause.wait(0.05)
-        return pids
+        return namespaces.holders_of_file(Path(f"/dev/vfio/{group}"))
 
     def group_members(self, address: str) -> list[tuple[str, str | None]]:
         return self._sysfs.group_members(address)

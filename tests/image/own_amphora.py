@@ -27,6 +27,7 @@ from hydria.model.spec import (
     PoolSpec,
     Spec,
 )
+from hydria.model.spec_versions import for_agent
 from image.vm_scene import VmScene
 
 BOOT_SECONDS = 60.0
@@ -76,7 +77,8 @@ class OwnAmphora:
             listeners=(listener,),
             pools=(pool,),
         )
-        return self.client.put_spec(self.address, spec)
+        taken = self.client.info(self.id, self.address).spec_versions
+        return self.client.put_spec(self.address, for_agent(spec, taken))
 
 
 def interface(port: Port, name: str, carries: Sequence[str] = ()) -> Interface:

@@ -102,7 +102,7 @@ class VmScene(Scene):
 @contextlib.contextmanager
 def opened(name: str, image: Built, *, steps: Sequence[guide.Step] = guide.OPERATOR) -> Iterator[VmScene]:
     """A Hydria with the hypervisor `qemu`, the image uploaded, the operator's commands typed."""
-    with Stage(f"{name}-{os.getpid()}", host_names=HOSTS, vfs=VFS, hypervisor=None) as stage:
+    with Stage(f"{name}-{os.getpid()}", host_names=HOSTS, vfs=VFS, hypervisor="qemu") as stage:
         client = stage.add_host("client", "public")
         for backend, address in BACKENDS.items():
             stage.add_host(backend, "members", [address, f"2001:db8:0:c0::{address.rpartition('.')[2]}"]).serve()

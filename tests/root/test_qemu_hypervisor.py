@@ -37,11 +37,6 @@ NICS = (
 TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x2, 0x1000, 0x4000
 
 
-@pytest.fixture(scope="session")
-def tiny() -> Path:
-    return tiny_guest.built()
-
-
 class Lab:
     """A hypervisor and one server of it."""
 
@@ -462,5 +457,5 @@ def test_version_is_novas_number(tmp_path: Path) -> None:
 
 def test_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(qemu_program, "PROGRAM", "qemu-system-none")
-    with pytest.raises(qemu_program.NoQemu, match="apt-get install qemu-system-x86"):
+    with pytest.raises(qemu_program.NoQemu, match=r"qemu-system-none \(apt-get install qemu-system-x86 qemu-utils\)"):
         Qemu(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hydria.base import process
 from hydria.cli.doctor.facts import Trial
+from hydria.cloud.hypervisor import qemu_program
 from hydria.model.spec import ListenerSpec
 from hydria.render import nftables
 
@@ -62,6 +63,11 @@ def firewall() -> Trial:
 
 def sandbox() -> Trial:
     return _run([*_SANDBOX, "--dev", "/dev", "--proc", "/proc", "true"])
+
+
+def kvm() -> Trial:
+    reason = qemu_program.kvm_hindrance()
+    return Trial(works=not reason, reason=reason)
 
 
 def clock() -> bool:

@@ -1,4 +1,4 @@
-"""The files of a QEMU server: what it boots from, its disk, its sockets. Knows no processes but `qemu-img`."""
+"""The files of a QEMU server: what it boots from, its disk, its sockets. Starts nothing but qemu-img."""
 
 import contextlib
 import fcntl
@@ -13,6 +13,7 @@ import msgspec
 from hydria.base import process
 from hydria.base.errors import Terminal
 from hydria.cloud.hypervisor.guest import BootImage, Guest, started_at
+from hydria.cloud.hypervisor.qemu_program import IMAGE_PROGRAM
 
 QEMU_IMG_TIMEOUT = 60.0
 
@@ -124,7 +125,7 @@ def ensure_disk(files: Files, gib: int) -> None:
     if files.disk.exists():
         return
     new = files.disk.with_name(f"{files.disk.name}.new")
-    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", files.read_boot().format, "-b", files.image.name]
+    argv = [IMAGE_PROGRAM, "create", "-q", "-f", "qcow2", "-F", files.read_boot().format, "-b", files.image.name]
     size = [f"{gib}G"] if gib else []
     try:
         process.run([*argv, str(new), *size], timeout=QEMU_IMG_TIMEOUT)

@@ -11,8 +11,9 @@ from hydria.base.errors import Terminal
 logger = log.Logger(__name__)
 
 PROGRAM = "qemu-system-x86_64"
-PACKAGE = "qemu-system-x86"
-"""Debian's, which brings qemu-img too."""
+IMAGE_PROGRAM = "qemu-img"
+PACKAGES = "qemu-system-x86 qemu-utils"
+"""Debian's, for both."""
 MACHINE = "q35"
 CPU = "max"
 """All that the accelerator can do: under KVM what the host's CPUs have, under TCG all that QEMU knows."""
@@ -26,16 +27,20 @@ Accelerator = Literal["kvm", "tcg"]
 
 
 class NoQemu(Terminal):
-    """It is not installed, or too old for us."""
+    """It is not installed."""
 
 
 def version() -> tuple[int, int, int]:
-    """Raises NoQemu."""
+    """Raises NoQemu, also when one of its programs is missing."""
+    said = {name: _version(name) for name in (IMAGE_PROGRAM, PROGRAM)}
+    return parse_version(said[PROGRAM])
+
+
+def _version(program: str) -> str:
     try:
-        said = process.run([PROGRAM, "--version"]).stdout
+        return process.run([program, "--version"]).stdout
     except process.ProcessFailed as error:
-        raise NoQemu(f"The qemu hypervisor needs {PROGRAM} (apt-get install {PACKAGE}): {error.message}") from error
-    return parse_version(said)
+        raise NoQemu(f"The qemu hypervisor needs {program} (apt-get install {PACKAGES}): {error.message}") from error
 
 
 def parse_version(said: str) -> tuple[int, int, int]:
@@ -53,14 +58,17 @@ def parse_version(said: str) -> tuple[int, int, int]:
 
 def accelerator() -> Accelerator:
     """KVM where a guest really runs by it: a device file alone proves nothing, for instance inside some sandboxes."""
+    if reason := kvm_hindrance():
+        logger.warning("virtual machines are emulated, which is slow", reason=reason)
+    return "tcg" if reason else "kvm"
+
+
+def kvm_hindrance() -> str:
+    """Nothing where guests can run by it."""
     if not KVM.exists():
-        reason = f"there is no {KVM}"
-    elif refusal := trial("kvm"):
-        reason = f"{KVM} is there, but a guest does not run by it: {refusal}"
-    else:
-        return "kvm"
-    logger.warning("virtual machines are emulated, which is slow", reason=reason)
-    return "tcg"
+        return f"there is no {KVM}"
+    refusal = trial("kvm")
+    return f"{KVM} is there, but a guest does not run by it: {refusal}" if refusal else ""
 
 
 def trial(accelerator: Accelerator) -> str:

@@ -69,6 +69,46 @@ def test_the_next_amphora_boots_from_the_newest_image(world: World, served: Load
     assert amphora(world, served).image_id == "image-2"
 
 
+@pytest.mark.parametrize("moment", ["create_server", "info", "put_spec"])
+def test_asked_while_the_first_one_is_being_made(world: World, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That one is replaced too, or else was not there yet; there is one in the end."""
+    lb = world.load_balancer()
+    owner = world.cloud if moment == "create_server" else world.amphorae
+    call = getattr(owner, moment)
+
+    def asked_meanwhile(*arguments: object) -> object:
+        monkeypatch.undo()
+        (row,) = world.graph(lb.id).amphorae
+        asked.append(row.id)
+        world.fail_over(lb.id)
+        return call(*arguments)
+
+    asked: list[str] = []
+    monkeypatch.setattr(owner, moment, asked_meanwhile)
+    world.run()
+    assert asked
+    assert amphora(world, lb).id not in asked
+    assert (world.status(lb.id), len(world.cloud.servers)) == ("ACTIVE", 1)
+    assert world.queue.next_due() is None
+
+
+def test_asked_again_while_it_is_under_way(world: World, served: LoadBalancer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It joins: the successor stays."""
+    put_spec = world.amphorae.put_spec
+
+    def asked_meanwhile(*arguments: object) -> object:
+        monkeypatch.undo()
+        world.fail_over(served.id)
+        return put_spec(*arguments)  # type: ignore[arg-type] # passed on as they came
+
+    monkeypatch.setattr(world.amphorae, "put_spec", asked_meanwhile)
+    world.cloud.interruptions.calls.clear()
+    world.fail_over(served.id)
+    world.run()
+    assert server_calls(world) == ["create_server", "delete_server"]
+    assert (world.status(served.id), amphora(world, served).cached_zone) == ("ACTIVE", "host2")
+
+
 class TestNoneCanBeHad:
     @pytest.fixture
     def full(self, world: World, served: LoadBalancer) -> LoadBalancer:

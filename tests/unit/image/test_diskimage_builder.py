@@ -1,9 +1,13 @@
 """How disk-image-create is called, and what its end means."""
 
+import os
+import re
+import stat
 from pathlib import Path
 
 import pytest
 
+from hydria.base import process
 from hydria.base.errors import Retryable, Terminal
 from hydria.image import diskimage_builder
 from hydria.image.options import Options
@@ -77,3 +81,46 @@ def test_a_failure_quotes_the_log(line: str, kind: type[Exception], words: str, 
     assert words in error.message
     assert line in error.message
     assert ("/var/log/image.log" in error.message) is (log_file is not None)
+
+
+@pytest.fixture
+def elements(tmp_path: Path) -> Path:
+    """As they are given to disk-image-create, by one whose files are private."""
+    mask = os.umask(0o077)
+    try:
+        diskimage_builder.write_elements(tmp_path / "elements")
+    finally:
+        os.umask(mask)
+    return tmp_path / "elements"
+
+
+def test_modes_in_the_image_depend_neither_on_git_nor_on_umask(elements: Path) -> None:
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in elements.rglob("*") if not path.is_symlink()}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o755}
+    assert modes[elements / "hydria-base" / "root.d" / "08-hydria-base"] == 0o755
+    assert modes[elements / "hydria-pinning" / "static" / "usr" / "local" / "sbin" / "haproxy"] == 0o755
+    assert (
+        modes[elements / "hydria-amphora" / "static" / "etc" / "systemd" / "system" / "hydria-agent.service"] == 0o644
+    )
+
+
+def test_no_hook_is_passed_over(elements: Path) -> None:
+    """dib-run-parts runs what is executable and named so, and is silent about the rest."""
+    hooks = [path for path in elements.glob("*/*.d/*") if path.parent.name != "environment.d"]
+    assert hooks
+    for hook in hooks:
+        assert re.fullmatch(r"[0-9A-Za-z_-]+", hook.name), hook
+        assert os.access(hook, os.X_OK), hook
+
+
+def test_scripts_are_sound(elements: Path) -> None:
+    for path in elements.rglob("*"):
+        first = path.read_bytes().partition(b"\n")[0] if path.is_file() else b""
+        if first.endswith(b"/sh"):
+            process.run(["dash", "-n", str(path)])
+        elif first.endswith(b"bash") or path.suffix == ".bash":
+            process.run(["bash", "-n", str(path)])
+        elif first.endswith(b"python3"):
+            compile(path.read_bytes(), str(path), "exec")
+        else:
+            assert not first.startswith(b"#!"), f"{path} is run by something else"

@@ -11,7 +11,7 @@ from hydria.cli.image import asked
 from hydria.image import checks, facts
 from hydria.image.filesystem import Entry
 from hydria.image.options import Options
-from hydria.image.prerequisites import CACHE
+from hydria.image.prerequisites import CACHE, FILES, PROGRAMS
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "image.md").read_text()
@@ -75,3 +75,10 @@ def test_every_check():
         assert check.name in table, check.name
     for driver in checks.DRIVERS:
         assert driver in table
+
+
+def test_setup_installs_every_program_of_the_build():
+    lists = [ROOT / "scripts" / f"{name}-packages.txt" for name in ("system", "image")]
+    installed = {package for path in lists for package in path.read_text().split()}
+    needed = {*PROGRAMS.values(), *FILES.values()} - {"apt", "dpkg"}  # what installs them
+    assert needed <= installed
