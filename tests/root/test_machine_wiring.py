@@ -110,6 +110,7 @@ def test_half_a_nic_of_an_interrupted_attempt(fabric: SoftwareFabric, tmp_path: 
         assert machine.nics() == {DIRECT.port_id: BOTH[DIRECT.port_id]}
 
 
+@pytest.mark.usefixtures("tiny")
 def test_a_running_machine_gets_nics_and_gives_them_back(fabric: SoftwareFabric, tmp_path: Path) -> None:
     """Management NIC and VIP's VF before it starts, a member's VF and a normal port while it runs."""
     before = fabric.nics().scan()
