@@ -54,10 +54,10 @@ class Way:
 
 
 WAYS = (
-    Way("kernel loaded by QEMU", loads_kernel=True, goal=8.0),
-    Way("boot loader on the disk", loads_kernel=False, goal=16.0),
+    Way("direct kernel boot", loads_kernel=True, goal=8.0),
+    Way("full disk boot", loads_kernel=False, goal=16.0),
     # Telling costs time itself: so it is a way of its own.
-    Way("kernel loaded by QEMU, telling all", loads_kernel=True, appended="loglevel=7 systemd.log_target=kmsg"),
+    Way("direct, telling all", loads_kernel=True, appended="loglevel=7 systemd.log_target=kmsg"),
 )
 MOMENTS = (
     ("the kernel begins", "Linux version "),

@@ -2,11 +2,13 @@
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from hydria.base import process
+from hydria.image import checks
 from hydria.image.options import Options
 from lab.amphora_image import Built
 
@@ -26,7 +28,7 @@ def image(built: Built) -> Json:
     return inspected(built)
 
 
-def test_size_and_time(built: Built, image: Json, record_property: pytest.RecordProperty) -> None:
+def test_size_and_time(built: Built, image: Json, record_property: Callable[[str, object], None]) -> None:
     size = built.disk.stat().st_size
     record_property("seconds", built.seconds)
     record_property("bytes", size)
@@ -57,7 +59,7 @@ def test_files_and_units(image: Json) -> None:
     ):
         assert path in files
     assert "/usr/sbin/sshd" not in files
-    assert {"hydria-config-drive.service", "hydria-agent.service"} <= set(image["units"])
+    assert set(checks.UNITS) <= set(image["units"])
     # Nothing updates itself or asks the network before it serves.
     assert not {"apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades.service"} & set(image["units"])
     assert [one["name"] for one in image["checks"] if one["wrong"]] == []

@@ -94,10 +94,6 @@ class VmScene(Scene):
         kinds = {port["mac_address"]: port["binding:vnic_type"] for port in ports}
         return {one.name: kinds[one.mac_address] for one in self.observed(balancer).interfaces}
 
-    def console(self, server_id: str) -> str:
-        body = {"os-getConsoleOutput": {}}
-        return str(self.admin.call("POST", f"/servers/{server_id}/action", body, service="compute")["output"])
-
 
 @contextlib.contextmanager
 def opened(name: str, image: Built, *, steps: Sequence[guide.Step] = guide.OPERATOR) -> Iterator[VmScene]:
