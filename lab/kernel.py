@@ -1,6 +1,7 @@
 """From a Debian kernel package: a vmlinux that QEMU starts directly, its modules, and a tiny initramfs."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydria.base import process
@@ -9,6 +10,9 @@ from lab import layer
 
 ROOT_MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "overlay", "erofs")
 """What it takes to reach the guest's root; all others are loaded from there."""
+
+VMLINUX = "boot/vmlinux-{release}"
+"""In the guest, for virtual machines of its own."""
 
 # One overlay: the erofs layers below, memory above. So the guest may write anywhere, and nothing of it stays.
 INIT = """#!/bin/busybox sh
@@ -34,39 +38,49 @@ exec $B switch_root /root /bin/sh /opt/hydria/src/lab/guest_init
 
 def build(package: Path, busybox: Path) -> Path:
     """A directory with `vmlinux`, `initramfs` and `modules.erofs`."""
-    made_from = f"{package.parent.name} {ROOT_MODULES} {INIT}"
+    made_from = f"{package.parent.name} {ROOT_MODULES} {INIT} {VMLINUX}"
     return layer.cached("kernel", made_from, lambda directory: _make(directory, package, busybox))
 
 
 def _make(directory: Path, package: Path, busybox: Path) -> None:
     tree = directory / "tree"
-    process.run(["dpkg-deb", "--extract", str(package), str(tree)], timeout=120)
-    release = kernel.release(tree)
-    process.run(["depmod", "--basedir", str(tree), release], timeout=120)
+    release = unpack(package, tree)
     (directory / "vmlinux").write_bytes(kernel.vmlinux((tree / "boot" / f"vmlinuz-{release}").read_bytes()))
-    _make_initramfs(directory, tree, release, busybox)
+    initramfs(directory / "initramfs", tree, release, busybox, modules=ROOT_MODULES, init=INIT)
     # Debian has merged /lib into /usr/lib.
     modules = directory / "modules" / "usr" / "lib" / "modules"
     modules.parent.mkdir(parents=True)
     (tree / "lib" / "modules").rename(modules)
+    inside = directory / "modules" / VMLINUX.format(release=release)
+    inside.parent.mkdir()
+    shutil.copy(directory / "vmlinux", inside)
     layer.pack(directory / "modules", directory / "modules.erofs")
     for done in (tree, directory / "modules"):
         shutil.rmtree(done)
 
 
-def _make_initramfs(directory: Path, tree: Path, release: str, busybox: Path) -> None:
-    top = directory / "initramfs-tree"
+def unpack(package: Path, tree: Path) -> str:
+    """Gives the kernel's release; its modules' dependencies are known then."""
+    process.run(["dpkg-deb", "--extract", str(package), str(tree)], timeout=120)
+    release = kernel.release(tree)
+    process.run(["depmod", "--basedir", str(tree), release], timeout=120)
+    return release
+
+
+def initramfs(target: Path, tree: Path, release: str, busybox: Path, *, modules: Sequence[str], init: str) -> None:
+    """Of busybox, the script `init`, and in /lib `modules` and those they need: /modules names them in order."""
+    top = target.with_name(f"{target.name}-tree")
     for name in ("bin", "proc", "sys", "dev", "lib", "layer", "memory", "root"):
         (top / name).mkdir(parents=True)
     shutil.copy(busybox, top / "bin" / "busybox")
-    modules = kernel.load_order(tree, release, ROOT_MODULES)
-    for module in modules:
-        shutil.copy(module, top / "lib")
-    (top / "modules").write_text("".join(f"{module.name}\n" for module in modules))
-    (top / "init").write_text(INIT)
+    files = kernel.load_order(tree, release, modules)
+    for file in files:
+        shutil.copy(file, top / "lib")
+    (top / "modules").write_text("".join(f"{file.name}\n" for file in files))
+    (top / "init").write_text(init)
     (top / "init").chmod(0o755)
     names = "\n".join([".", *(str(path.relative_to(top)) for path in sorted(top.rglob("*")))])
     # Not compressed: there is nobody to wait for a disk here, and unpacking costs time.
-    archive = ["cpio", "--quiet", "--create", "--format=newc", f"--directory={top}", f"--file={directory}/initramfs"]
+    archive = ["cpio", "--quiet", "--create", "--format=newc", f"--directory={top}", f"--file={target}"]
     process.run(archive, stdin=names)
     shutil.rmtree(top)

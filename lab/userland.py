@@ -8,9 +8,10 @@ from lab import layer
 
 SUITE = "bookworm"
 PACKAGES = (
-    *("python3", "ca-certificates", "openssl", "procps", "util-linux", "mount", "busybox-static", "udev", "kmod"),
+    *("python3", "ca-certificates", "openssl", "procps", "util-linux", "mount"),
+    *("busybox-static", "udev", "kmod", "cpio"),
     # What Hydria runs.
-    *("bubblewrap", "haproxy", "keepalived", "nftables", "iproute2", "ethtool", "pciutils"),
+    *("bubblewrap", "haproxy", "keepalived", "nftables", "iproute2", "ethtool", "pciutils", "qemu-system-x86"),
     # What tests and people look and knock with.
     *("iputils-ping", "iputils-arping", "curl", "socat", "netcat-openbsd", "apache2-utils", "conntrack", "tcpdump"),
 )

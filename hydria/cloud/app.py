@@ -42,14 +42,22 @@ def open_services(config: Config) -> Services:
     """Open, and at the first start fill, the database and the state directory."""
     database = Database(config.cloud.database_url)
     network = Network(config, database)
+    images = Images(config.cloud, database)
     fabric = fabric_of(config)
     services = Services(
         config=config,
         database=database,
         identity=Identity(config.cloud, database),
         network=network,
-        image=Images(config.cloud, database),
-        compute=Compute(cloud=config.cloud, database=database, network=network, nics=fabric.nics(), fabric=fabric),
+        image=images,
+        compute=Compute(
+            cloud=config.cloud,
+            database=database,
+            network=network,
+            images=images,
+            nics=fabric.nics(),
+            fabric=fabric,
+        ),
     )
     database.create_tables()
     services.image.recover()

@@ -39,7 +39,7 @@ def seed(config: Config, identity: Identity, network: Network, images: Images) -
         seed_identity(config, identity)
     if config.fabric.kind != "none" and not network.networks.documents(CLOUD, {})[0]:
         seed_networks(config, identity, network)
-    if not images.find({"name": [NAMESPACE_IMAGE]}):
+    if config.cloud.hypervisor == "namespace" and not images.find({"name": [NAMESPACE_IMAGE]}):
         seed_image(config, identity, images)
 
 
@@ -97,7 +97,7 @@ def _seed_subnet(network: Network, network_id: str, name: str, cidr: Cidr, pool:
 
 
 def seed_image(config: Config, identity: Identity, images: Images) -> None:
-    """What the controller boots amphorae from where the hypervisor is `namespace`, which needs no disk."""
+    """What the controller boots amphorae from where the hypervisor is `namespace`: the name of an image is enough."""
     project = identity.projects.find("service")
     if project is not None:
         values = {

@@ -1,9 +1,10 @@
 """What every kind of fabric has: a namespace with the management network in it, and normal ports on bridges.
 
 A normal port is a veth: one end in the guest, the other a port of a bridge. Whose it is stands on both
-(hydria.sriov.tag).
+(hydria.sriov.tag). A virtual machine's is a tap, which ends with the machine.
 """
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from hydria.base import config
 from hydria.base.errors import Conflict, Retryable, Terminal, invalid_field
 from hydria.base.log import Logger
 from hydria.fabric import guard, management, teardown
-from hydria.sriov import namespaces
+from hydria.sriov import namespaces, taps
 from hydria.sriov.netlink import Link, Netlink
 from hydria.sriov.netlink.bridges import BridgeNetlink
+from hydria.sriov.nics import Tap
 from hydria.sriov.tag import Tag
 
 log = Logger(__name__)
@@ -84,9 +86,7 @@ class BridgedFabric:
         tag = Tag(self.name, "port", port_id, namespaces.guest_inode(pid))
         place = self._place(physical_network, vlan)
         with Netlink(self._home) as netlink, BridgeNetlink(place.namespace) as outer:
-            bridge = outer.link(place.bridge)
-            if bridge is None:
-                raise invalid_field("physical_network", physical_network, f"Its bridge {place.bridge} is not there.")
+            bridge = _bridge(outer, place, physical_network)
             if self._is_plugged(outer, place, tag):
                 return
             port = _port_name(port_id)
@@ -101,6 +101,29 @@ class BridgedFabric:
             self._connect(outer, port, bridge, place, mac)
             outer.set_link(outer.need(port).index, up=True, tag=tag)
         log.info("port plugged", port_id=port_id, physical_network=physical_network, pid=pid, mac=mac)
+
+    def plug_tap(self, *, port_id: str, mac: str, physical_network: str, mtu: int = 1500, vlan: int = 0) -> Tap:
+        """The port for a virtual machine whose NIC has `mac`: a tap that is gone when its last holder closes it.
+
+        A tap, or veth, that the port has already is taken away, also from a machine that runs: ask the hypervisor
+        first whether that has it. Raises Terminal when the network has no place for it.
+        """
+        tag = Tag(self.name, "port", port_id)
+        place = self._place(physical_network, vlan)
+        with BridgeNetlink(place.namespace) as outer, contextlib.ExitStack() as undo:
+            bridge = _bridge(outer, place, physical_network)
+            port = _port_name(port_id)
+            if (present := outer.link(port)) is not None:
+                self._check_same_port(present.tag, tag, untagged_is_ours=place.namespace == self._home)
+                outer.delete_link(present.index)
+            tap = taps.create(place.namespace, port)
+            undo.callback(tap.close)
+            outer.set_link(outer.need(port).index, mtu=mtu, tag=tag)
+            self._connect(outer, port, bridge, place, mac)
+            outer.set_link(outer.need(port).index, up=True)
+            undo.pop_all()
+        log.info("tap plugged", port_id=port_id, physical_network=physical_network, mac=mac)
+        return tap
 
     def _is_plugged(self, outer: Netlink, place: Place, tag: Tag) -> bool:
         """Half a port, or one that another guest has, is taken away."""
@@ -180,6 +203,10 @@ class BridgedFabric:
         if name is None:
             raise Retryable(f"Configuring the NIC with MAC {mac} of process {pid}: it is not there.")
         configure(guest, name, addresses)
+        self.introduce(mac=mac, addresses=addresses)
+
+    def introduce(self, *, mac: str, addresses: Sequence[str]) -> None:
+        """Tell this machine who has these addresses of the management network now. May run twice."""
         management.introduce(self.name, mac, addresses)
 
     def down(self) -> list[str]:
@@ -197,6 +224,13 @@ def configure(namespace: Path, name: str, addresses: Sequence[str]) -> None:
         for address in addresses:
             netlink.add_address(link.index, address)
         netlink.set_link(link.index, up=True)
+
+
+def _bridge(outer: BridgeNetlink, place: Place, physical_network: str) -> Link:
+    bridge = outer.link(place.bridge)
+    if bridge is None:
+        raise invalid_field("physical_network", physical_network, f"Its bridge {place.bridge} is not there.")
+    return bridge
 
 
 def _port_name(port_id: str) -> str:

@@ -4,6 +4,7 @@ Ours are the management network, which is in a namespace as with the software fa
 guests and the operator's bridges (`fabric.bridge_mappings`). PFs and bridges themselves are never changed.
 """
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hydria.fabric.software import pfs_of_hosts
 from hydria.sriov import namespaces
 from hydria.sriov.hardware import HardwareNics
 from hydria.sriov.netlink.bridges import BridgeNetlink
+from hydria.sriov.nics import Tap
 
 log = Logger(__name__)
 
@@ -111,6 +113,17 @@ class SriovFabric(BridgedFabric):
         super().plug(
             port_id=port_id, mac=mac, physical_network=physical_network, pid=pid, name=name, mtu=mtu, vlan=vlan
         )
+        self._open_passage(port_id, mac, physical_network)
+
+    def plug_tap(self, *, port_id: str, mac: str, physical_network: str, mtu: int = 1500, vlan: int = 0) -> Tap:
+        tap = super().plug_tap(port_id=port_id, mac=mac, physical_network=physical_network, mtu=mtu, vlan=vlan)
+        with contextlib.ExitStack() as undo:
+            undo.callback(tap.close)
+            self._open_passage(port_id, mac, physical_network)
+            undo.pop_all()
+        return tap
+
+    def _open_passage(self, port_id: str, mac: str, physical_network: str) -> None:
         if physical_network != MANAGEMENT:
             self._passage.open(port_id, mac, self._bridges[physical_network], self.pfs)
 

@@ -1,6 +1,7 @@
 """Which fabrics there are, what belongs to one, and taking it down: found in the kernel, also after a crash."""
 
 import contextlib
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -8,10 +9,11 @@ from hydria.base import config
 from hydria.base.errors import Conflict, NotFound, not_found
 from hydria.fabric import management
 from hydria.fabric.passage import Passage
-from hydria.sriov import namespaces
+from hydria.sriov import namespaces, taps
 from hydria.sriov.hardware import HardwareNics
 from hydria.sriov.inventory import VfId
 from hydria.sriov.netlink import Netlink
+from hydria.sriov.records import Records
 from hydria.sriov.tag import Tag
 
 DEFAULT = config.Fabric().name
@@ -76,6 +78,7 @@ def down(fabric: str) -> list[str]:
             stack.enter_context(namespaces.locked(namespaces.named(fabric)))
         vfs = _vfs(fabric)
         removed = [f"process {pid}" for pid in namespaces.kill_processes(_guests(fabric))]
+        removed += [f"process {pid}" for pid in namespaces.kill(_machines(fabric))]
         removed += _leave_machine(fabric, vfs)
         ours = {name: tag for name, tag in marked().items() if tag.fabric == fabric}
         # It would go with the namespace, but some moments later: the kernel cleans up behind our back.
@@ -89,7 +92,8 @@ def down(fabric: str) -> list[str]:
 
 def _vfs(fabric: str) -> set[VfId]:
     """Wherever guests have them. Those of software PFs, which go with the fabric's namespace, are among them."""
-    found: set[VfId] = set()
+    # Of a VF that a virtual machine has no link is left that could be found.
+    found = {VfId.parse(vf) for vf in Records().of_fabric(fabric)}
 
     def look(namespace: Path) -> None:
         with Netlink(namespace) as netlink:
@@ -114,6 +118,19 @@ def _leave_machine(fabric: str, vfs: Collection[VfId]) -> list[str]:
     for vf in real:
         nics.take_back(vf)
     return [*(f"port {port_id}" for port_id in sorted(gone)), *(f"VF {vf} from its guest" for vf in real)]
+
+
+def _machines(fabric: str) -> list[int]:
+    """Virtual machines are in the machine's own namespace: that they have a tap of the fabric tells them."""
+    names: set[str] = set()
+    for namespace in (namespaces.OWN, namespaces.named(fabric)):
+        with contextlib.suppress(namespaces.NoNamespace), Netlink(namespace) as netlink:
+            names |= {
+                link.name
+                for link in netlink.links()
+                if link.kind == "tun" and link.tag and (link.tag.fabric, link.tag.kind) == (fabric, "port")
+            }
+    return [pid for pid in taps.users(names) if pid != os.getpid()] if names else []
 
 
 def _guests(fabric: str) -> set[int]:

@@ -43,7 +43,8 @@ find_root() {{
 }}
 load /modules.first
 find_root 25 || {{ load /modules.others; find_root 500; }} || {{
-    echo "no disk with a file system labelled {ROOT_LABEL}"; exec $B sh
+    # No shell: whoever reads the console need not be root. A disk that comes late is found next time.
+    echo "no disk with a file system labelled {ROOT_LABEL}: trying again in 10 seconds"; $B sleep 10; $B reboot -f
 }}
 init=/sbin/init
 for word in $($B cat /proc/cmdline); do case $word in init=*) init=${{word#*=}};; esac; done

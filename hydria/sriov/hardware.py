@@ -16,7 +16,7 @@ from hydria.sriov.inventory import Pf, VfCounters, VfId, VfSettings
 from hydria.sriov.kernel import Kernel, Linux
 from hydria.sriov.life import Life
 from hydria.sriov.netlink.events import LinkEvents
-from hydria.sriov.nics import Nics
+from hydria.sriov.nics import Nics, PciDevice
 from hydria.sriov.records import Records
 
 log = Logger(__name__)
@@ -105,8 +105,11 @@ class HardwareNics(Nics):
     def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int, holder: str = "") -> None:
         self._life.hand_over(vf, settings, pid=pid, holder=holder)
 
-    def hand_over_vfio(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> Path:
-        return self._life.hand_over_vfio(vf, settings, holder=holder)
+    def hand_over_to_machine(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> PciDevice:
+        return self._life.hand_over_to_machine(vf, settings, holder=holder)
+
+    def adjust(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> None:
+        self._life.adjust(vf, settings, holder=holder)
 
     def take_back(self, vf: VfId) -> None:
         self._life.take_back(vf)

@@ -7,7 +7,6 @@ All that a guest did to it goes with it. docs/design/0030-life-of-a-vf.md says w
 import contextlib
 import errno
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from msgspec import structs
 
@@ -17,6 +16,7 @@ from hydria.sriov.inventory import VfId, VfSettings
 from hydria.sriov.kernel import VFIO, Kernel, link_of, without_random_mac
 from hydria.sriov.netlink import Link, NetlinkFailed
 from hydria.sriov.netlink.vfs import Setting, VfState
+from hydria.sriov.nics import PciDevice
 from hydria.sriov.records import Record, Records
 from hydria.sriov.standing import Target, find, standing
 from hydria.sriov.tag import Tag
@@ -47,16 +47,22 @@ class Life:
                 self._kernel.move(link, pid=pid)
         log.info("VF handed over", vf=vf, pid=pid, mac=settings.mac, vlan=settings.vlan or None)
 
-    def hand_over_vfio(self, vf: VfId, settings: VfSettings, *, holder: str) -> Path:
+    def hand_over_to_machine(self, vf: VfId, settings: VfSettings, *, holder: str) -> PciDevice:
         with self._changing(vf) as target:
-            group = self._vfio_group(target)
+            self._check_vfio(target)
             if self._has(target, None, settings):
                 self._adjust(target, settings, holder)
-                return group
-            with self._taken(target, settings, guest=None, holder=holder) as taken:
-                self._bind_vfio(taken)
-        log.info("VF given to vfio", vf=vf, group=group, mac=settings.mac)
-        return group
+            else:
+                with self._taken(target, settings, guest=None, holder=holder) as taken:
+                    self._bind_vfio(taken)
+                log.info("VF given to vfio", vf=vf, address=target.address, mac=settings.mac)
+            return PciDevice(target.address)
+
+    def adjust(self, vf: VfId, settings: VfSettings, *, holder: str) -> None:
+        with self._changing(vf) as target:
+            if not self._has(target, None, settings):
+                raise Conflict(f"{target} is with no virtual machine, or not with MAC {settings.mac}")
+            self._adjust(target, settings, holder)
 
     def take_back(self, vf: VfId) -> None:
         target = find(self._kernel, vf)
@@ -143,6 +149,7 @@ class Life:
             override=target.device.override,
             mtu=link.mtu if link else None,
             holder=holder,
+            fabric=self._fabric,
             guest=guest,
         )
 
@@ -256,7 +263,7 @@ class Life:
                 raise
             raise Terminal(f"{target} cannot have {what}: {driver} refuses: {error.words}") from error
 
-    def _vfio_group(self, target: Target) -> Path:
+    def _check_vfio(self, target: Target) -> None:
         """Raises Terminal with what is missing before anything is changed."""
         cannot = f"{target} cannot be given to a virtual machine"
         if target.device.group is None:
@@ -268,7 +275,6 @@ class Life:
         others = [f"{name} ({driver})" for name, driver in members if driver not in (None, VFIO, "pcieport")]
         if others := [other for other in others if not other.startswith(target.address)]:
             raise Terminal(f"{cannot}: it shares IOMMU group {target.device.group} with {', '.join(others)}")
-        return Path(f"/dev/vfio/{target.device.group}")
 
     # And back
 

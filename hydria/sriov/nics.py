@@ -1,11 +1,32 @@
 """The boundary between VFs of real NICs and their software stand-ins: everything above it is the same code."""
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
+
 from hydria.sriov.inventory import Pf, VfCounters, VfId, VfSettings
+
+
+class Tap(Struct, frozen=True):
+    """An open queue of a tap or macvtap, with virtio headers (IFF_VNET_HDR). Whoever is given it closes it."""
+
+    fd: int
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+class PciDevice(Struct, frozen=True):
+    """Bound to vfio-pci: `device_add vfio-pci,host=ADDRESS`."""
+
+    address: str
+    """Such as 0000:01:10.0."""
+
+    def close(self) -> None:
+        """Nothing of it is open here."""
 
 
 class Nics(Protocol):
@@ -38,8 +59,20 @@ class Nics(Protocol):
         """
         ...
 
-    def hand_over_vfio(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> Path:
-        """The same for a virtual machine: bind the VF to vfio-pci. Gives the /dev/vfio/GROUP to be opened."""
+    def hand_over_to_machine(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> Tap | PciDevice:
+        """The same for a virtual machine: gives what its hypervisor makes a NIC of.
+
+        May run twice for a PciDevice. A macvtap that a living process has is not given a second time, as frames would
+        be spread over both: Retryable names the process, so ask the hypervisor first whether it has the NIC already.
+        Raises Terminal also where VFs cannot be given to virtual machines (no IOMMU, no driver vfio-pci).
+        """
+        ...
+
+    def adjust(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> None:
+        """Change settings of a VF while a virtual machine has it: all but its MAC, which is the guest's by now.
+
+        Raises Conflict when no virtual machine has it, Terminal when the NIC cannot do what `settings` ask.
+        """
         ...
 
     def take_back(self, vf: VfId) -> None:

@@ -36,6 +36,8 @@ class Record(Struct, frozen=True, kw_only=True):
     override: str | None = None
     mtu: int | None = None
     holder: str = ""
+    fabric: str = ""
+    """Which Hydria on this machine took it."""
     guest: int | None = None
     """Inode of the network namespace that it was handed to; None: it went to vfio-pci."""
     left: tuple[str, ...] = ()
@@ -102,8 +104,15 @@ class Records:
 
     def of(self, vf: str) -> dict[str, Record]:
         """Those of a VF whose address nobody knows any more."""
+        return {address: record for address, record in self._all().items() if record.vf == vf}
+
+    def of_fabric(self, fabric: str) -> frozenset[str]:
+        """VFs that it has taken and not given back, as PF/INDEX."""
+        return frozenset(record.vf for record in self._all().values() if record.fabric == fabric)
+
+    def _all(self) -> dict[str, Record]:
         found = {file.stem: self.read(file.stem) for file in self._directory.glob("*.json")}
-        return {address: record for address, record in found.items() if record and record.vf == vf}
+        return {address: record for address, record in found.items() if record is not None}
 
     def _file(self, address: str) -> Path:
         return self._directory / f"{address}.json"

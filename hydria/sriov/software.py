@@ -1,20 +1,22 @@
 """VFs for a machine without SR-IOV NICs: macvlans on a veth, handed over and taken back as a NIC's VFs are.
 
 The PFs live in a network namespace of their own, where only we name things: a VF that is at home is known by its
-name there. One that is away is known by its tag alone, because guests rename it and move it on.
+name there. One that is away is known by its tag alone, because guests rename it and move it on. For a virtual machine
+a macvtap stands in the macvlan's place: under its name, and yet away.
 """
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from hydria.base.errors import Terminal
+from hydria.base.errors import Conflict, Retryable, Terminal
 from hydria.base.log import Logger
-from hydria.sriov import namespaces
+from hydria.sriov import namespaces, taps
 from hydria.sriov.inventory import Pf, Vf, VfCounters, VfId, VfSettings
 from hydria.sriov.netlink import Link, Netlink
-from hydria.sriov.nics import Nics
+from hydria.sriov.nics import Nics, Tap
 from hydria.sriov.tag import Tag
 
 log = Logger(__name__)
@@ -31,20 +33,24 @@ class SoftwareNics(Nics):
         self._pfs = dict(pfs)
 
     def scan(self) -> tuple[Pf, ...]:
-        names = namespaces.link_names(self._home)
+        at_home = self._names_at_home()
         with Netlink(self._home) as netlink:
-            links = {name: netlink.link(name) for name in self._pfs if name in names}
+            links = {name: netlink.link(name) for name in self._pfs if name in at_home}
         return tuple(
             Pf(
                 name=name,
                 physical_network=network,
                 driver="macvlan",
                 link_up=link is not None and link.is_up and link.has_carrier,
-                vfs=tuple(Vf(vf, at_home=vf.kernel_name in names) for vf in _vfs(link)),
+                vfs=tuple(Vf(vf, at_home=vf.kernel_name in at_home) for vf in _vfs(link)),
             )
             for name, network in self._pfs.items()
             for link in [links.get(name)]
         )
+
+    def _names_at_home(self) -> frozenset[str]:
+        given = taps.macvtaps(self._home)
+        return frozenset(name for name, index in namespaces.link_indices(self._home).items() if index not in given)
 
     def ensure_vfs(self, pf: str, numvfs: int) -> None:
         """Make the VFs that the PF lacks and write their number onto it. VFs in guests are left there.
@@ -69,16 +75,41 @@ class SoftwareNics(Nics):
         tag = Tag(self._fabric, "vf", str(vf), namespaces.guest_inode(pid))
         with Netlink(self._home) as netlink:
             link = netlink.link(vf.kernel_name)
-            if link is None:
-                if self._is_in(guest, tag) or self._find_away(vf, tag) is not None:
-                    return
+            if link is None and (self._is_in(guest, tag) or self._find_away(vf, tag) is not None):
+                return
+            if link is None or _is_given(link):
                 link = self._take_back(netlink, vf)
             netlink.set_link(link.index, up=False, mac=settings.mac, mtu=settings.mtu, tag=tag)
             netlink.set_link(link.index, namespace=guest)
         log.info("VF handed over", vf=vf, pid=pid, mac=settings.mac)
 
-    def hand_over_vfio(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> Path:  # noqa: ARG002
-        raise Terminal(f"VF {vf} cannot be given to a virtual machine: it is a software PF's")
+    def hand_over_to_machine(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> Tap:  # noqa: ARG002
+        self._refuse_unsupported(vf, settings)
+        with Netlink(self._home) as netlink, contextlib.ExitStack() as undo:
+            pf = netlink.need(vf.pf)
+            self._refuse_in_use(vf, netlink.link(vf.kernel_name))
+            undo.callback(self._take_back, netlink, vf)
+            self._delete(netlink, vf)
+            netlink.add_macvtap(vf.kernel_name, link=pf.index, mac=settings.mac or self._factory_mac(vf))
+            link = netlink.need(vf.kernel_name)
+            netlink.set_link(link.index, mtu=settings.mtu, tag=self._free_tag(vf), up=True)
+            tap = taps.open_macvtap(self._home, link)
+            undo.pop_all()
+        log.info("VF given to a virtual machine", vf=vf, mac=settings.mac)
+        return tap
+
+    def adjust(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> None:  # noqa: ARG002
+        self._refuse_unsupported(vf, settings)
+        with Netlink(self._home) as netlink:
+            link = netlink.link(vf.kernel_name)
+            if link is None or not _is_given(link):
+                raise Conflict(f"VF {vf} is with no virtual machine")
+            if settings.mtu not in (None, link.mtu):
+                netlink.set_link(link.index, mtu=settings.mtu)
+
+    def _refuse_in_use(self, vf: VfId, link: Link | None) -> None:
+        if link is not None and _is_given(link) and (pids := taps.users_of_macvtap(self._home, link)):
+            raise Retryable(f"VF {vf} is still in use by process {', '.join(map(str, pids))}")
 
     def watch(self, stop: threading.Event) -> Iterator[tuple[Pf, ...]]:
         before: tuple[Pf, ...] | None = None
@@ -101,13 +132,17 @@ class SoftwareNics(Nics):
         """Deleting and making it anew restores everything at once, and takes 16 ms where moving takes 25."""
         pf = netlink.need(vf.pf)
         link = netlink.link(vf.kernel_name)
-        if link is not None and link.tag == self._free_tag(vf) and link.mac == self._factory_mac(vf):
+        if link is not None and self._is_as_made(link, vf):
             return link
-        if link is not None:
+        self._delete(netlink, vf)
+        return self._make(netlink, pf, vf)
+
+    def _delete(self, netlink: Netlink, vf: VfId) -> None:
+        """Wherever it is."""
+        if (link := netlink.link(vf.kernel_name)) is not None:
             netlink.delete_link(link.index)
         elif (away := self._find_away(vf)) is not None:
             self._delete_away(*away)
-        return self._make(netlink, pf, vf)
 
     def _delete_away(self, guest: Path, link: Link) -> None:
         try:
@@ -121,6 +156,9 @@ class SoftwareNics(Nics):
         link = netlink.need(vf.kernel_name)
         netlink.set_link(link.index, tag=self._free_tag(vf))
         return link
+
+    def _is_as_made(self, link: Link, vf: VfId) -> bool:
+        return not _is_given(link) and link.tag == self._free_tag(vf) and link.mac == self._factory_mac(vf)
 
     def _find_away(self, vf: VfId, tag: Tag | None = None) -> tuple[Path, Link] | None:
         """Look into every namespace of the machine: only the kernel knows where a guest has put it."""
@@ -170,6 +208,11 @@ class SoftwareNics(Nics):
             raise Terminal(f"VF {vf} cannot have VLAN {settings.vlan}: a software PF does not tag")
         if settings.min_tx_rate or settings.max_tx_rate:
             raise Terminal(f"VF {vf} cannot have a tx rate: a software PF does not limit")
+
+
+def _is_given(link: Link) -> bool:
+    """To a virtual machine, or it was meant to be."""
+    return link.kind == "macvtap"
 
 
 def _vfs(pf: Link | None) -> list[VfId]:

@@ -17,6 +17,7 @@ from hydria.cloud.compute.servers import AttachInterface, CreateServer, ServerNe
 from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
 from hydria.cloud.database import Database
+from hydria.cloud.image.service import Images
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network
 from hydria.fabric import teardown
@@ -43,7 +44,12 @@ class Cloud:
         self.database = Database(cloud.database_url)
         self.network = Network(self.config, self.database)
         self.compute = Compute(
-            cloud=cloud, database=self.database, network=self.network, nics=fabric.nics(), fabric=fabric
+            cloud=cloud,
+            database=self.database,
+            network=self.network,
+            images=Images(cloud, self.database),
+            nics=fabric.nics(),
+            fabric=fabric,
         )
         self.database.create_tables()
         self.networks = {name: self._network(name, number) for number, name in enumerate(("mgmt", "public", "members"))}

@@ -332,5 +332,6 @@ def test_the_doctor_says_that_vfs_are_missing(as_before: Card, config: Path) -> 
     # What a Debian kernel has, it has been seen to have.
     works = {one["id"] for one in found.values() if one["severity"] == "ok"}
     assert works >= {"kernel-version", "feature-veth", "feature-vlan", "feature-vlan-filtering", "feature-macvlan",
+                     "feature-macvtap", "feature-tap",
                      "feature-nft-nat", "feature-conntrack", "feature-sctp", "feature-cgroup-v2", "nftables",
                      "haproxy", "bubblewrap", "keepalived"}  # fmt: skip

@@ -13,6 +13,7 @@ from hydria.fabric import teardown
 from hydria.fabric.sriov import SriovFabric
 from hydria.sriov.inventory import VfId, VfSettings
 from root.machine import guest
+from root.station import station
 
 BRIDGE = "br-op"
 MAC = "fa:16:3e:00:00:01"
@@ -103,6 +104,29 @@ def test_a_port_of_a_vlan_reaches_vfs_of_that_vlan_alone(site: Site) -> None:
             assert from_guest(pid, "203.0.113.3")
             assert not pings("untagged", "203.0.113.1")
             assert not from_guest(pid, "203.0.113.2")
+    finally:
+        ip(f"link set {site.card.pf} vf 1 vlan 0")
+
+
+def test_a_virtual_machines_port_of_a_vlan(site: Site) -> None:
+    """A tap is what a veth is to bridge and NIC."""
+    ip(f"link set {BRIDGE} type bridge vlan_filtering 1")
+    process.run(["bridge", "vlan", "add", "dev", site.card.pf, "vid", str(VLAN)])
+    ip(f"link set {site.card.pf} vf 1 vlan {VLAN}")
+    try:
+        tap = site.fabric.plug_tap(port_id=PORT, mac=MAC, physical_network="public", vlan=VLAN)
+        with (
+            station(tap.fd, MAC, "203.0.113.1") as machine,
+            peer("untagged", site.card.vf(0), ["203.0.113.2/24"]),
+            peer("tagged", site.card.vf(1), ["203.0.113.3/24"]),
+        ):
+            until("the VF of the VLAN reaches it", lambda: pings("tagged", "203.0.113.1"))
+            assert machine.reaches("203.0.113.3")
+            assert not pings("untagged", "203.0.113.1")
+            assert not machine.reaches("203.0.113.2")
+        assert site.let_through(), "until it is unplugged"
+        site.fabric.unplug(port_id=PORT)
+        assert not site.let_through()
     finally:
         ip(f"link set {site.card.pf} vf 1 vlan 0")
 

@@ -157,7 +157,7 @@ def test_no_iommu(host: Hosts, vf: VfId) -> None:
         nothing_changes(),
         pytest.raises(Terminal, match="cannot be given to a virtual machine: it has no IOMMU group"),
     ):
-        host.nics.hand_over_vfio(vf, ALL)
+        host.nics.hand_over_to_machine(vf, ALL)
 
 
 def test_guest_renames_and_moves_it_on(host: Hosts, vf: VfId) -> None:

@@ -33,7 +33,7 @@ def interruptions(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -
             original: Callable[..., Any], steps: Iterator[int] = steps, last: int = last
         ) -> Callable[..., Any]:
             def step(*args: Any, **kwargs: Any) -> Any:
-                if next(steps) == last:
+                if next(steps) >= last:
                     raise Killed
                 return original(*args, **kwargs)
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from machine import ip, run
@@ -27,6 +28,7 @@ from hydria.cloud.database import Database
 from hydria.cloud.hypervisor import guest
 from hydria.cloud.hypervisor.guest import Machine
 from hydria.cloud.hypervisor.namespace import Namespace
+from hydria.cloud.image.service import Images
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network
 from hydria.fabric.software import SoftwareFabric
@@ -48,6 +50,9 @@ exec sleep 1001
 class Place:
     """What survives a restart of the service, and the service."""
 
+    hypervisor: Literal["namespace", "qemu"] = "namespace"
+    image: str | None = None
+
     def __init__(self, directory: Path, fabric: SoftwareFabric) -> None:
         self.directory = directory
         self.fabric = fabric
@@ -56,6 +61,7 @@ class Place:
                 database_url=f"sqlite:///{directory}/cloud.db",
                 state_dir=str(directory),
                 hosts=(config.Host(name="host1", pfs=fabric.pfs),),
+                hypervisor=self.hypervisor,
                 namespace_agent=("/bin/sh", "-c", PROGRAM),
             ),
             fabric=config.Fabric(kind="software", name=fabric.name),
@@ -70,10 +76,12 @@ class Place:
     def open(self) -> None:
         self.database = Database(self.config.cloud.database_url)
         self.network = Network(self.config, self.database)
+        self.images = Images(self.config.cloud, self.database)
         self.compute = Compute(
             cloud=self.config.cloud,
             database=self.database,
             network=self.network,
+            images=self.images,
             nics=self.fabric.nics(),
             fabric=self.fabric,
         )
@@ -102,6 +110,7 @@ class Place:
         form = CreateServer(
             name="amphora-1",
             flavorRef=self.flavor,
+            imageRef=self.image,
             networks=[ServerNetwork(uuid=self.networks["mgmt"]), *(ServerNetwork(port=port.id) for port in ports)],
             user_data=base64.b64encode(f"#cloud-config\n{json.dumps(content)}".encode()).decode(),
             config_drive=True,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from machine import guest, ip, look, new_name, reaches, run
+from station import station
 from test_fabric_interrupted import interruptions
 
 from hydria.base import config
@@ -91,6 +92,34 @@ def test_a_port_is_on_the_operators_bridge(sriov: SriovFabric) -> None:
             sriov.unplug(port_id=PORT)
         assert "nic0" not in ip("-o link", pid=pid)
     assert (sriov.ports(), let_through(), records(sriov)) == (frozenset(), 0, [])
+
+
+def test_a_virtual_machines_port_is_on_the_operators_bridge(sriov: SriovFabric) -> None:
+    ip("link add near type veth peer name far")
+    ip("netns add " + (name := new_name()))
+    try:
+        ip(f"link set far netns {name}")
+        ip(f"-n {name} addr add 10.0.0.2/24 dev far")
+        ip(f"-n {name} link set far up")
+        ip("link set near master br0 up")
+        for _ in range(2):
+            tap = sriov.plug_tap(port_id=PORT, mac=MAC, physical_network="public", mtu=1400)
+        assert sriov.ports() == {PORT}
+        assert "master br0" in ip(f"link show {TAP}")
+        assert "mtu 1400" in ip(f"link show {TAP}")
+        assert "inet6" not in ip(f"addr show {TAP}")
+        assert f"{MAC} sticky master br0 static" in run(f"bridge fdb show dev {TAP}")
+        assert let_through() == 1
+        with station(tap.fd, MAC, "10.0.0.1") as machine:
+            assert machine.reaches("10.0.0.2")
+        assert TAP not in ip("-o link"), "it ends with its machine"
+        assert sriov.ports() == {PORT}, "its MAC is still let through"
+        for _ in range(2):
+            sriov.unplug(port_id=PORT)
+        assert (sriov.ports(), let_through(), records(sriov)) == (frozenset(), 0, [])
+    finally:
+        ip("link delete near")
+        ip(f"netns delete {name}")
 
 
 def test_the_management_network_is_not_the_machines(sriov: SriovFabric) -> None:

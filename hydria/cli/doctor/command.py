@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hydria.base.config import load
-from hydria.cli.doctor import gather, kernel, nics, service
+from hydria.cli.doctor import gather, kernel, machines, nics, service
 from hydria.cli.doctor.facts import Host
 from hydria.cli.doctor.finding import ORDER, Finding, exit_status, worst
 
@@ -49,7 +49,7 @@ def doctor(
 
 
 def examine(host: Host) -> list[Finding]:
-    return [*kernel.check(host), *nics.check(host), *service.check(host)]
+    return [*kernel.check(host), *machines.check(host), *nics.check(host), *service.check(host)]
 
 
 def _remembered(state_dir: Path | None) -> Path | None:

@@ -70,6 +70,7 @@ class Entry(Struct, frozen=True):
 class Configuration(Struct, frozen=True, kw_only=True):
     path: str
     fabric: Literal["none", "software", "sriov"]
+    hypervisor: Literal["namespace", "qemu"] = "namespace"
     pfs: tuple[ConfiguredPf, ...] = ()
     bridges: Mapping[str, str] = {}
     """Physical network → bridge."""
@@ -88,6 +89,7 @@ class Host(Struct, frozen=True, kw_only=True):
     """Program → what it says of its version; None: it is not there."""
     bubblewrap: Trial = Trial(works=True)
     nftables: Trial = Trial(works=True)
+    kvm: Trial = Trial(works=True)
     iommu_groups: int = 0
     vfio_pci: Literal["loaded", "available", "missing"] = "missing"
     clock_synchronised: bool = True

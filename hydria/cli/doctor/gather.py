@@ -14,11 +14,13 @@ from hydria.cli.doctor import books, trials
 from hydria.cli.doctor.facts import Configuration, ConfiguredPf, Entry, Host, Nic, Port
 from hydria.cli.sriov.host import Machine
 from hydria.cli.up import ports
+from hydria.cloud.hypervisor import qemu_program
 from hydria.sriov import persistence, preparation
 from hydria.sriov.inventory import Pf
 from hydria.sriov.netlink import Netlink
 
-_PROGRAMS = {"haproxy": "-v", "nft": "--version", "bwrap": "--version", "keepalived": "--version"}
+_PROGRAMS = {"haproxy": "-v", "nft": "--version", "bwrap": "--version", "keepalived": "--version",
+             qemu_program.PROGRAM: "--version", qemu_program.IMAGE_PROGRAM: "--version"}  # fmt: skip
 _STATE_FILES = ("", "hydria.toml", "clouds.yaml", "certificates", "hydria.db", "cloud.db")
 _NETWORKD = Path("/run/systemd/netif/links")
 
@@ -34,6 +36,7 @@ def host(config: Config | None, config_path: Path | None, state_dir: Path | None
         programs={name: _version(name, option) for name, option in _PROGRAMS.items()},
         bubblewrap=trials.sandbox(),
         nftables=trials.firewall(),
+        kvm=trials.kvm(),
         iommu_groups=len(list(Path("/sys/kernel/iommu_groups").glob("*"))),
         vfio_pci=_vfio_pci(),
         clock_synchronised=trials.clock(),
@@ -90,6 +93,7 @@ def _configuration(config: Config, path: Path | None) -> Configuration:
     return Configuration(
         path=str(path or "the configuration"),
         fabric=config.fabric.kind,
+        hypervisor=config.cloud.hypervisor,
         pfs=tuple(ConfiguredPf(one.name, pf, network) for one in config.cloud.hosts for pf, network in one.pfs.items()),
         bridges=config.fabric.bridge_mappings,
         ports=tuple(_ports(config)),

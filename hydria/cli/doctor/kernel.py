@@ -33,6 +33,8 @@ FEATURES = {
     "bridge": Feature("error", "bridge", "no normal port and no management network"),
     "conntrack": Feature("error", "connection tracking by nftables", "no firewall, so no amphora"),
     "macvlan": Feature("warning", "macvlan", "no software fabric; VFs of real NICs do not need it"),
+    "tap": Feature("note", "taps", "no normal port and no management network for virtual machines"),
+    "macvtap": Feature("note", "macvtap", "no VFs of the software fabric for virtual machines"),
     "nft-nat": Feature("warning", "NAT by nftables", "no UDP and SCTP listeners"),
     "ipv6": Feature("warning", "IPv6", "no IPv6 VIPs and members"),
     "vlan": Feature("note", "VLAN links", "no VLAN networks for normal ports; VFs do not need it"),

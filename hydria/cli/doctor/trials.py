@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hydria.base import process
 from hydria.cli.doctor.facts import Trial
+from hydria.cloud.hypervisor import qemu_program
 from hydria.model.spec import ListenerSpec
 from hydria.render import nftables
 
@@ -17,6 +18,8 @@ _LINKS = {
     "veth": _VETH,
     "bridge": "ip link add name bridge0 type bridge",
     "macvlan": f"{_VETH} && ip link add name vf0 link end0 type macvlan mode bridge",
+    "macvtap": f"{_VETH} && ip link add name vf0 link end0 type macvtap mode bridge",
+    "tap": "modprobe --quiet tun; ip tuntap add name tap0 mode tap",
     "vlan": f"{_VETH} && ip link add name vlan5 link end0 type vlan id 5",
     "vlan-filtering": "ip link add name bridge0 type bridge vlan_filtering 1",
     "ipv6": f"{_VETH} && ip -6 address add 2001:db8::1/64 dev end0",
@@ -60,6 +63,11 @@ def firewall() -> Trial:
 
 def sandbox() -> Trial:
     return _run([*_SANDBOX, "--dev", "/dev", "--proc", "/proc", "true"])
+
+
+def kvm() -> Trial:
+    reason = qemu_program.kvm_hindrance()
+    return Trial(works=not reason, reason=reason)
 
 
 def clock() -> bool:

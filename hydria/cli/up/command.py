@@ -49,6 +49,10 @@ def up(
         list[str] | None,
         typer.Option(metavar="NETWORK=BRIDGE", help="This machine's bridge for a physical network's normal ports."),
     ] = None,
+    hypervisor: Annotated[
+        Literal["namespace", "qemu"] | None,
+        typer.Option(help="namespace: servers are containers; qemu: virtual machines, from images. [namespace]"),
+    ] = None,
 ) -> None:
     """Run cloud, api and controller on this machine, in the foreground, until SIGTERM or Ctrl-C.
 
@@ -65,6 +69,7 @@ def up(
         vfs=vfs,
         pfs=tuple(pf or ()),
         bridges=tuple(bridge or ()),
+        hypervisor=hypervisor,
     )
     with state.held():
         _log_to(state.logs / "up.log")

@@ -34,6 +34,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """[HOST:]PF=PHYSICAL_NETWORK"""
     bridges: tuple[str, ...] = ()
     """PHYSICAL_NETWORK=BRIDGE"""
+    hypervisor: Literal["namespace", "qemu"] | None = None
 
 
 def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePort) -> Config:
@@ -62,6 +63,7 @@ def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePo
             database_url=f"sqlite:///{root}/cloud.db",
             state_dir=str(root / "cloud"),
             passwords=passwords,
+            hypervisor=options.hypervisor or default.cloud.hypervisor,
         ),
         fabric=fabric,
         # Nobody logs in to read metrics: they stay on this machine until somebody says otherwise.
@@ -77,11 +79,12 @@ def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePo
 
 
 def with_options(config: Config, options: Options) -> Config:
-    """A later start's options win over what was remembered; a fabric can't change its kind or name. Raises Invalid."""
+    """A later start's options win over what was remembered; fabric and hypervisor stay. Raises Invalid."""
     fabric = config.fabric
     for name, given, is_now in (
         ("--fabric", options.fabric, fabric.kind),
         ("--fabric-name", options.fabric_name, fabric.name),
+        ("--hypervisor", options.hypervisor, config.cloud.hypervisor),
     ):
         if given is not None and given != is_now:
             raise Invalid(f"{name} {given}: this state directory was made with {is_now}, and its servers live there.")

@@ -59,7 +59,7 @@ def aggregate_action(context: Caller, compute: Service, version: Minor, aggregat
 
 def _hypervisors(compute: Compute, names: list[str], version: int) -> list[dict[str, Any]]:
     return [
-        views.hypervisor_detail(capacity, compute.hosts, version, kind=compute.hypervisor.kind)
+        views.hypervisor_detail(capacity, compute.hosts, version, made_by=compute.hypervisor)
         for capacity in compute.hosts.capacity()
         if capacity.name in names
     ]

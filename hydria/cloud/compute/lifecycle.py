@@ -12,10 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from hydria.base import log
 from hydria.base.errors import HydriaError
 from hydria.cloud.compute.placement import Placement, claim_of
-from hydria.cloud.compute.resources import NOSTATE, RUNNING, SHUTDOWN, Fault, Interface, Request, Server, servers
+from hydria.cloud.compute.resources import (
+    DEFAULT_ZONE,
+    NOSTATE,
+    RUNNING,
+    SHUTDOWN,
+    Fault,
+    Interface,
+    Request,
+    Server,
+    servers,
+)
 from hydria.cloud.compute.wiring import Wiring
 from hydria.cloud.hypervisor import guest
-from hydria.cloud.hypervisor.guest import Guest, Hypervisor, Machine
+from hydria.cloud.hypervisor.guest import Guest, Hypervisor, Machine, NicFacts
 from hydria.cloud.hypervisor.watcher import Watcher
 from hydria.cloud.resource import now
 from hydria.sriov.claims import NoFreeVf
@@ -101,6 +111,8 @@ class Lifecycle:
     def power_off(self, server_id: str) -> None:
         with self.exclusively(server_id) as server:
             if server is not None and server.task_state == "powering-off":
+                if server.guest is not None:
+                    self.hypervisor.shut_down(server.guest, server_id)
                 self._end_guest(server, vm_state="stopped", task_state=None, power_state=SHUTDOWN)
 
     def power_on(self, server_id: str) -> None:
@@ -127,28 +139,38 @@ class Lifecycle:
         return interface
 
     def detach(self, interface: Interface) -> None:
-        """For the caller of `exclusively`. May run twice."""
+        """For the caller of `exclusively`. May run twice. Raises Retryable while the guest does not let go of the NIC.
+
+        The NIC is "detaching" then, until a later call or the guest's end.
+        """
         self.placement.mark(interface, "detaching")
-        self._wiring.unplug(interface.id, claim_of(interface))
+        self._unplug(interface)
         self.placement.release(interface)
 
     def port_deleted(self, port_id: str, server_id: str) -> None:
-        """Somebody deleted the port of a NIC: the NIC and its VF claim go too."""
+        """Somebody deleted the port of a NIC: the NIC and its VF claim go too, at the latest with the guest."""
         with self.exclusively(server_id):
             for interface in self.placement.interfaces(server_id):
                 if interface.id == port_id:
-                    self.detach(interface)
+                    self._try_to_detach(interface)
+
+    def _try_to_detach(self, interface: Interface) -> None:
+        try:
+            self.detach(interface)
+        except HydriaError as error:
+            logger.warning("NIC stays with its guest", port_id=interface.id, reason=error.message)
 
     def port_changed(self, port_id: str, server_id: str) -> None:
         """Settings of a NIC's port changed: a VF that the guest has gets them now, any other when it is plugged."""
         with self.exclusively(server_id) as server:
             for interface in self.placement.interfaces(server_id):
-                if server is None or server.pid is None or (interface.id, interface.state) != (port_id, "attached"):
+                child = None if server is None else server.guest
+                if child is None or (interface.id, interface.state) != (port_id, "attached"):
                     continue
                 nic = self.placement.nic(interface)
                 try:
                     if nic is not None:
-                        self._wiring.set_anew(nic, pid=server.pid)
+                        self._wiring.set_anew(nic, server_id=server_id, child=child)
                 except HydriaError as error:
                     # The guest goes on with the settings that it had: better than to go without its NIC.
                     logger.warning("settings of a port not applied", port_id=port_id, reason=error.message)
@@ -197,7 +219,7 @@ class Lifecycle:
         with self.exclusively(server_id) as server:
             for interface in self.placement.interfaces(server_id):
                 if interface.state != "attached":
-                    self.detach(interface)
+                    self._try_to_detach(interface)
             if server is not None and server.guest is not None:
                 self._watcher.watch(server_id, server.guest)
 
@@ -210,8 +232,7 @@ class Lifecycle:
     # -- parts of steps
 
     def _boot(self, server: Server) -> None:
-        machine = Machine(server.id, hostname(server.name), server.flavor.vcpus, server.flavor.ram)
-        with self.hypervisor.booting(machine) as child:
+        with self.hypervisor.booting(self._machine(server)) as child:
             # Before anything is plugged: whoever finds these rows has to find the guest too.
             self.placement.store(server, pid=child.pid, started=child.started)
             for interface in self.placement.interfaces(server.id):
@@ -226,12 +247,26 @@ class Lifecycle:
         self._watcher.watch(server.id, child)
         logger.info("server runs", pid=child.pid, host=server.host)
 
+    def _machine(self, server: Server) -> Machine:
+        nics = (self.placement.nic(interface) for interface in self.placement.interfaces(server.id))
+        return Machine(
+            server.id,
+            hostname(server.name),
+            server.flavor.vcpus,
+            server.flavor.ram,
+            disk=server.flavor.disk,
+            zone=server.zone or DEFAULT_ZONE,
+            project_id=server.project_id,
+            metadata=server.metadata,
+            nics=tuple(NicFacts(nic.port_id, nic.mac, nic.mtu, nic.addresses) for nic in nics if nic is not None),
+        )
+
     def _plug(self, server: Server, interface: Interface) -> None:
         """A VF that cannot be had is given up for another one of the host, each tried once. Raises NoFreeVf then."""
         failed: dict[VfId, str] = {}
         while (child := server.guest) is not None and (nic := self.placement.nic(interface)) is not None:
             try:
-                self._wiring.plug(nic, pid=child.pid)
+                self._wiring.plug(nic, server_id=server.id, child=child)
             except HydriaError as error:
                 if nic.vf is None or not guest.alive(child):
                     raise
@@ -239,10 +274,13 @@ class Lifecycle:
                 failed[nic.vf] = error.message
                 if nic.addresses:
                     # What failed may have been the addresses: then the guest has the VF.
-                    self._wiring.unplug(interface.id, nic.vf)
+                    self._unplug(interface)
             else:
                 return
             self.placement.reclaim(server, interface, failed)
+
+    def _unplug(self, interface: Interface) -> None:
+        self._wiring.unplug(interface.id, claim_of(interface), server_id=interface.server_id)
 
     def _pin(self, server: Server, child: Guest) -> None:
         """The guest's CPUs near its first VF. Nothing runs in the guest yet, so its memory will be near too."""
@@ -254,7 +292,10 @@ class Lifecycle:
         if server.guest is not None:
             self.hypervisor.kill(server.guest)
         for interface in self.placement.interfaces(server.id):
-            self._wiring.unplug(interface.id, claim_of(interface))
+            self._unplug(interface)
+            if interface.state == "detaching":
+                # The guest did not let go of it while it ran.
+                self.placement.release(interface)
         self.placement.store(server, pid=None, started=None, **values)
 
     def _undo(self, server: Server) -> None:

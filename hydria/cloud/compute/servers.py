@@ -12,6 +12,8 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from hydria.base.cloud_config import BadUserData
 from hydria.base.errors import Conflict, Invalid, NotFound, invalid_field
+from hydria.cloud.compute import boot_images
+from hydria.cloud.compute.boot_images import BootImages
 from hydria.cloud.compute.flavors import Flavors
 from hydria.cloud.compute.form import Form, Metadata, Name
 from hydria.cloud.compute.hosts import Hosts
@@ -55,7 +57,7 @@ class CreateServer(Form):
     hostname: str | None = None
     min_count: int = 1
     max_count: int = 1
-    # Taken for the sake of clients that send them; a namespace server has no disk, password or security groups.
+    # Taken for the sake of clients that send them; a server has no volumes, password or security groups here.
     adminPass: str | None = None  # noqa: N815
     security_groups: list[dict[str, Any]] = field(default_factory=list)
     block_device_mapping_v2: list[dict[str, Any]] = field(default_factory=list)
@@ -91,6 +93,7 @@ class Servers:
     hosts: Hosts
     flavors: Flavors
     groups: ServerGroups
+    boot_images: BootImages
     lifecycle: Lifecycle
 
     def get(self, context: Context, server_id: str) -> Server:
@@ -118,12 +121,18 @@ class Servers:
 
     def create(self, context: Context, form: CreateServer, hints: dict[str, Any]) -> Server:
         """Returns a server in BUILD; whether it gets further is found out afterwards."""
+        image = self.boot_images.find(context, form.imageRef)
         server = self._server(context, form, hints)
+        server.image_id = image.id if image else None
+        boot_image = self.boot_images.boot_image(context, image, server.flavor)
         try:
-            self.lifecycle.hypervisor.prepare(server.id, _user_data(form.user_data))
+            self.lifecycle.hypervisor.prepare(server.id, _user_data(form.user_data), boot_image)
         except BadUserData as error:
             self.lifecycle.hypervisor.remove(server.id)
             raise Invalid(error.message, field="user_data") from error
+        except FileNotFoundError as error:
+            self.lifecycle.hypervisor.remove(server.id)
+            raise boot_images.gone(image) from error
         with self.database.begin() as connection:
             servers.insert(connection, server)
         self.lifecycle.submit(self.lifecycle.build, server.id)
@@ -144,7 +153,6 @@ class Servers:
             metadata=form.metadata,
             tags=form.tags,
             flavor=self.flavors.usable(context, str(form.flavorRef).rpartition("/")[2]),
-            image_id=form.imageRef or None,
             zone=zone,
             forced_host=forced_host,
             group_id=self._group(context, group) if group else None,

@@ -9,6 +9,7 @@ from hydria.cloud.compute.capacity import HostCapacity, PfCapacity
 from hydria.cloud.compute.hosts import Hosts
 from hydria.cloud.compute.resources import DEFAULT_ZONE, Aggregate, Flavor, Server
 from hydria.cloud.compute.servers import status
+from hydria.cloud.hypervisor.guest import Hypervisor
 from hydria.cloud.network.resources import NetworkRow, Port
 
 HOST_IDS = uuid.UUID("5d1c0c1e-2d0f-4b4f-9d3d-8c1a4c5f0a55")
@@ -103,13 +104,13 @@ def hypervisor(name: str, hosts: Hosts, version: int) -> dict[str, Any]:
     }
 
 
-def hypervisor_detail(capacity: HostCapacity, hosts: Hosts, version: int, *, kind: str) -> dict[str, Any]:
+def hypervisor_detail(capacity: HostCapacity, hosts: Hosts, version: int, *, made_by: Hypervisor) -> dict[str, Any]:
     name = capacity.name
     disabled = hosts.disabled().get(name)
     shown = {
         **hypervisor(name, hosts, version),
-        "hypervisor_type": kind,
-        "hypervisor_version": 1,
+        "hypervisor_type": made_by.kind,
+        "hypervisor_version": made_by.version,
         "host_ip": "127.0.0.1",
         "service": {
             "id": service_id(name) if version >= 53 else 1,

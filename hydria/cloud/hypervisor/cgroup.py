@@ -33,14 +33,17 @@ def parent() -> Path | None:
     return ours
 
 
-def limit(machine: Machine, guest: Guest) -> None:
-    """Put the guest, which has only its first process yet, under its flavor's limits. May run twice."""
+def limit(machine: Machine, guest: Guest, overhead: int = 0) -> None:
+    """Put the guest, which has only its first process yet, under its flavor's limits. May run twice.
+
+    `overhead`: MiB of memory that whatever runs the guest may have beside what the flavor gives it.
+    """
     group = parent()
     if group is None:
         return
     own = group / machine.id
     values = {
-        "memory.max": machine.ram * 1024 * 1024,
+        "memory.max": (machine.ram + overhead) * 1024 * 1024,
         "cpu.max": f"{machine.vcpus * CPU_PERIOD_US} {CPU_PERIOD_US}",
         "pids.max": PIDS_MAX,
         # Last: from here on the limits hold.

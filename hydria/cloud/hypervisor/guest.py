@@ -6,7 +6,7 @@ import select
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -54,26 +54,38 @@ class Machine:
 
     id: str
     name: str
+    """What the guest's host name is to be."""
     vcpus: int
     ram: int
     """MiB."""
     disk: int = 0
     """GiB; 0: as large as the image."""
-    image: BootImage | None = None
     nics: tuple[NicFacts, ...] = ()
     """In the order of the create request."""
+    zone: str = ""
+    project_id: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Hypervisor(Protocol):
     kind: str
+    """As Nova names it: hypervisor_type."""
+    version: int
+    """As Nova shows it: 10.0.2 is 10000002."""
+    boots_images: bool
+    """A server needs an image; without, one that is named only has to exist."""
 
-    def prepare(self, server_id: str, user_data: bytes) -> None:
-        """Keep the config drive for the first boot. May run twice."""
+    def prepare(self, server_id: str, user_data: bytes, image: BootImage | None = None) -> None:
+        """Keep what the boots need; the image may be deleted afterwards. May run twice.
+
+        Raises BadUserData, and FileNotFoundError when the image's data is gone already.
+        """
 
     def booting(self, machine: Machine) -> AbstractContextManager[Guest]:
-        """Inside the block the guest has a network and no program runs yet; the block's end starts it.
+        """Inside the block the guest can be given NICs and no program runs yet; the block's end starts it.
 
-        An exception in the block, or the death of this process, ends the guest.
+        An exception in the block ends the guest. So does the death of this process: at once, or else no program ever
+        runs in the guest, and it ends by the next `booting` or `remove` of that server.
         """
 
     def nodes(self) -> Mapping[int, frozenset[int]]:
@@ -85,11 +97,14 @@ class Hypervisor(Protocol):
         For the block of `booting`: what runs already stays where it is.
         """
 
+    def shut_down(self, guest: Guest, server_id: str) -> None:
+        """Let the guest end by itself, as a power button does. Returns when it has, or would not in time."""
+
     def kill(self, guest: Guest) -> None:
         """Returns when no process of the guest is left. May run twice."""
 
     def remove(self, server_id: str) -> None:
-        """Delete all that `prepare` and `booting` left on disk. May run twice."""
+        """Delete all that `prepare` and `booting` left on disk, and end what still runs of it. May run twice."""
 
     def servers(self) -> frozenset[str]:
         """Ids of which anything is left on disk."""
@@ -134,7 +149,7 @@ def open_pidfd(guest: Guest) -> int | None:
 
 
 def kill(guest: Guest) -> None:
-    """SIGKILL to the first process of a pid namespace: the kernel ends all others before it itself is gone."""
+    """SIGKILL. Of a pid namespace's first process: the kernel ends all others before it itself is gone."""
     with pidfd(guest) as descriptor:
         if descriptor is None:
             return

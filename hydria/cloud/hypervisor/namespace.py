@@ -9,7 +9,6 @@ import os
 import shutil
 import socket
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,18 +17,13 @@ import msgspec
 import hydria
 from hydria.base import cloud_config, log, process
 from hydria.base.errors import Terminal
-from hydria.cloud.hypervisor import cgroup, guest, numa, sandbox
-from hydria.cloud.hypervisor.guest import Guest, Machine
+from hydria.cloud.hypervisor import cgroup, children, console, guest, numa, sandbox
+from hydria.cloud.hypervisor.guest import BootImage, Guest, Machine
 
 logger = log.Logger(__name__)
 
 AGENT = (sys.executable, "-I", "-m", "hydria.agent")
-CONSOLE_BYTES = 1024 * 1024
 BOOT_TIMEOUT = 10.0
-
-_outer_processes: dict[Guest, process.Process] = {}
-"""bubblewrap's own process of each guest started here: children of this program, whichever object started them."""
-_lock = threading.Lock()
 
 
 class BootFailed(Terminal):
@@ -38,6 +32,8 @@ class BootFailed(Terminal):
 
 class Namespace:
     kind = "namespace"
+    version = 1
+    boots_images = False
 
     def __init__(self, directory: Path, program: tuple[str, ...] = (), numa_root: Path = numa.ROOT) -> None:
         self._directory = directory
@@ -47,7 +43,7 @@ class Namespace:
         # A guest sees the package read-only: what is not compiled now would be compiled at each boot.
         compileall.compile_dir(str(Path(hydria.__file__).parent), quiet=2)
 
-    def prepare(self, server_id: str, user_data: bytes) -> None:
+    def prepare(self, server_id: str, user_data: bytes, image: BootImage | None = None) -> None:  # noqa: ARG002
         files = self._files(server_id)
         wanted = cloud_config.files(user_data)
         for directory in (files.root, files.configuration):
@@ -75,8 +71,7 @@ class Namespace:
                 guest.kill(child)
                 started.wait()
                 raise
-            with _lock:
-                _outer_processes[child] = started
+            children.adopt(child, started)
             with contextlib.suppress(BrokenPipeError):  # it ended meanwhile: the watcher tells
                 ours.sendall(b"\n")
 
@@ -98,15 +93,15 @@ class Namespace:
     ) -> tuple[process.Process, Guest]:
         info_read, info_write = os.pipe()
         with contextlib.ExitStack() as stack:
-            console = stack.enter_context(_console(files.console))
+            output = stack.enter_context(console.opened(files.console))
             stack.enter_context(standard_input)
             report = stack.enter_context(os.fdopen(info_read, "rb"))
             try:
                 started = process.start(
                     sandbox.arguments(files, machine.name, self._program, info_fd=info_write),
                     stdin=standard_input.fileno(),
-                    stdout=console,
-                    stderr=console,
+                    stdout=output,
+                    stderr=output,
                     pass_fds=(info_write,),
                     new_session=True,
                 )
@@ -131,16 +126,13 @@ class Namespace:
         if cpus := self.nodes().get(node):
             numa.pin(guest_.pid, cpus)
 
+    def shut_down(self, guest_: Guest, server_id: str) -> None:
+        """What it has written is the host's already: there is nothing to wait for."""
+
     def kill(self, guest_: Guest) -> None:
         guest.kill(guest_)
-        self.reap(guest_)
-
-    def reap(self, guest_: Guest) -> None:
-        """Bubblewrap's outer process, our child, ends after the guest; one of an earlier run of ours is init's."""
-        with _lock:
-            started = _outer_processes.pop(guest_, None)
-        if started is not None:
-            started.wait()
+        # Bubblewrap's outer process ends after the guest.
+        children.reap(guest_)
 
     def remove(self, server_id: str) -> None:
         cgroup.remove(server_id)
@@ -150,26 +142,10 @@ class Namespace:
         return frozenset(path.name for path in self._directory.iterdir())
 
     def console(self, server_id: str, lines: int | None = None) -> str:
-        try:
-            text = self._files(server_id).console.read_text(errors="replace")
-        except FileNotFoundError:
-            return ""
-        return text if lines is None else "".join(text.splitlines(keepends=True)[-lines:] if lines else [])
+        return console.read(self._files(server_id).console, lines)
 
     def _files(self, server_id: str) -> sandbox.Files:
         return sandbox.Files(self._directory / server_id)
-
-
-@contextlib.contextmanager
-def _console(path: Path) -> Iterator[int]:
-    """Appended to at each boot, shortened before that when it has grown long."""
-    if path.exists() and path.stat().st_size > CONSOLE_BYTES:
-        path.write_bytes(path.read_bytes()[-CONSOLE_BYTES // 2 :])
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

@@ -35,12 +35,13 @@ def parse_cpus(text: str) -> frozenset[int]:
 
 
 def pin(pid: int, cpus: frozenset[int]) -> None:
-    """Where it is possible. Threads and children that the process starts from now on inherit it.
+    """All threads of a process, where it is possible. Threads and children that it starts from now on inherit it.
 
     Memory needs nothing of its own: the kernel takes that of the node that the process runs on.
     """
     try:
-        os.sched_setaffinity(pid, cpus)
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), cpus)
     except OSError as error:
         # A cpuset that leaves none of these CPUs to us, or the process is gone: others will notice that.
         logger.warning("process is not kept near its NIC", pid=pid, cpus=sorted(cpus), reason=error)

@@ -15,6 +15,7 @@ from hydria.base.config import Cloud
 from hydria.base.errors import Conflict, Forbidden, Invalid, NotFound
 from hydria.cloud.context import CLOUD, Context
 from hydria.cloud.database import Database
+from hydria.cloud.image import qcow2
 from hydria.cloud.image.resources import CONTAINER_FORMATS, DISK_FORMATS, HASH_ALGORITHM, Image, images
 from hydria.cloud.resource import Verb, changed, given, new_id, now
 from hydria.cloud.rows import Rows
@@ -128,6 +129,7 @@ class Images:
                     f"Image {id_} could not be found after upload. It may have been deleted during the upload."
                 )
             if values.get("status") == "active":
+                values = {**values, "virtual_size": _virtual_size(image, self._partial(id_))}
                 self._partial(id_).replace(self.path(id_))
             else:
                 self._partial(id_).unlink(missing_ok=True)
@@ -189,6 +191,19 @@ class Upload:
         self._service.finish(
             self._id, {"status": "active", "size": self._size, "os_hash_algo": HASH_ALGORITHM, **digests}
         )
+
+
+def _virtual_size(image: Image, path: Path) -> int | None:
+    """Bytes that a machine sees; None where the format does not tell us, or the data is not of it."""
+    if image.disk_format == "raw":
+        return path.stat().st_size
+    if image.disk_format != "qcow2":
+        return None
+    with path.open("rb") as file:
+        try:
+            return qcow2.parse(file.read(qcow2.HEADER_BYTES)).virtual_size
+        except qcow2.NotQcow2:
+            return None
 
 
 def shown(image: Image) -> Document:

@@ -140,6 +140,11 @@ class Netlink:
         values = {"ifname": name, "kind": "macvlan", "link": link, "macvlan_mode": "bridge", "address": mac}
         self._ask(f"Add macvlan {name}", lambda: self._route.link("add", **values), fine=(errno.EEXIST,))
 
+    def add_macvtap(self, name: str, *, link: int, mac: str) -> None:
+        """In bridge mode as a macvlan; what it gets goes to whoever opens its character device."""
+        values = {"ifname": name, "kind": "macvtap", "link": link, "macvtap_mode": "bridge", "address": mac}
+        self._ask(f"Add macvtap {name}", lambda: self._route.link("add", **values))
+
     def set_link(
         self,
         index: int,

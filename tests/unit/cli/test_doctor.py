@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from hydria.cli.doctor import command, kernel, nics, service
+from hydria.cli.doctor import command, kernel, machines, nics, service
 from hydria.cli.doctor.facts import Configuration, ConfiguredPf, Entry, Host, NetworkMtu, Nic, Port, Trial
 from hydria.cli.doctor.finding import Finding, exit_status, worst
 from hydria.sriov.inventory import Pf, Vf, VfId, VfSettings
@@ -22,6 +22,8 @@ SAYS = {
     "nft": "nftables v1.0.6",
     "bwrap": "bubblewrap 0.8.0",
     "keepalived": "Keepalived v2.2.7",
+    "qemu-system-x86_64": "QEMU emulator version 10.0.2",
+    "qemu-img": "qemu-img version 10.0.2",
 }
 
 
@@ -57,7 +59,7 @@ def host(**values: Any) -> Host:
 
 
 def examine(seen: Host) -> list[Finding]:
-    return [*kernel.check(seen), *nics.check(seen), *service.check(seen)]
+    return [*kernel.check(seen), *machines.check(seen), *nics.check(seen), *service.check(seen)]
 
 
 def but(vf: Vf, **values: Any) -> Vf:
@@ -93,6 +95,8 @@ USED = but(FREE, at_home=False, holder="port 9a1f")
 EDIT = "${EDITOR:-vi} /etc/hydria.toml"
 ENABLE = "hydria sriov enable eth0 --vfs 1 --persist"
 GRUB = """sed -i 's/^GRUB_CMDLINE_LINUX="/&{} /' /etc/default/grub && update-grub && reboot"""
+QEMU = "apt-get install qemu-system-x86 qemu-utils"
+NO_KVM, MODPROBE_KVM = Trial(works=False, reason="there is no /dev/kvm"), "modprobe kvm_intel || modprobe kvm_amd"
 JUMBO = (NetworkMtu("wide", "public", 9000), NetworkMtu("narrow", "public", 1500), NetworkMtu("far", "members", 9100))
 
 NETWORKD = (
@@ -118,6 +122,16 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str, str]] = [
         "bubblewrap", "error", "bubblewrap", "sysctl -w user.max_net_namespaces=10000",
     ),
     ("no keepalived", without("keepalived"), "keepalived", "note", "keepalived", "apt-get install keepalived"),
+    ("no QEMU", without("qemu-system-x86_64"), "qemu", "note", "QEMU", QEMU),
+    (
+        "no qemu-img, and wanted", {**without("qemu-img"), "configuration": conf(hypervisor="qemu")},
+        "qemu", "error", "QEMU", QEMU,
+    ),
+    ("no KVM", {"kvm": NO_KVM}, "kvm", "note", "KVM", MODPROBE_KVM),
+    (
+        "no KVM, and wanted", {"kvm": NO_KVM, "configuration": conf(hypervisor="qemu")},
+        "kvm", "warning", "KVM", MODPROBE_KVM,
+    ),
     ("clock", {"clock_synchronised": False}, "clock", "warning", "clock", "timedatectl set-ntp true"),
     ("IOMMU off", {"iommu_groups": 0}, "iommu", "note", "IOMMU", GRUB.format("intel_iommu=on iommu=pt")),
     (

@@ -76,11 +76,20 @@ def test_all_urls_use_the_address_that_everything_binds_to(bind: str, host: str)
         pytest.param({"bind": "::"}, "one address of this machine", id="IPv6 wildcard"),
         pytest.param({"bind": "localhost"}, "--bind localhost", id="name"),
         pytest.param({"fabric_name": "f2"}, "--fabric-name f2", id="other fabric name"),
+        pytest.param({"hypervisor": "qemu"}, "--hypervisor qemu: .*made with namespace", id="other hypervisor"),
     ],
 )
 def test_what_a_later_start_cannot_change_is_refused(options: dict[str, Any], text: str):
     with pytest.raises(Invalid, match=text):
         with_options(first(), Options(**options))
+
+
+def test_hypervisor_is_what_the_first_start_said():
+    assert first().cloud.hypervisor == "namespace"
+    machines = first(hypervisor="qemu")
+    assert machines.cloud.hypervisor == "qemu"
+    assert with_options(machines, Options()).cloud.hypervisor == "qemu"
+    assert with_options(machines, Options(hypervisor="qemu")) == machines
 
 
 def pfs(config: Config) -> dict[str, dict[str, str]]:

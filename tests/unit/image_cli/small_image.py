@@ -81,6 +81,7 @@ def write_image(
     directory: Path, changes: Files | None = None, *, format_: str = "qcow2", label: str = ROOT_LABEL
 ) -> Path:
     """`format_` is qemu-img's."""
+    directory.mkdir(exist_ok=True)
     raw = write_raw(write_tree(directory / "root", changes), directory / "amphora.raw", label=label)
     if format_ == "raw":
         return raw

@@ -2,7 +2,6 @@
 
 import errno
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,6 +12,8 @@ from msgspec import structs
 from hydria.base.errors import Conflict, HydriaError, Retryable, Terminal
 from hydria.sriov.inventory import VfId, VfSettings
 from hydria.sriov.netlink import NetlinkFailed
+from hydria.sriov.nics import PciDevice
+from hydria.sriov.records import Records
 
 
 def test_hand_over_and_take_back(world: World) -> None:
@@ -248,11 +249,14 @@ def test_switchdev(world: World) -> None:
 
 def test_vfio(world: World) -> None:
     before = world.vf()
-    assert world.nics.hand_over_vfio(VF, WANTED, holder="port 1") == Path("/dev/vfio/101")
-    assert world.nics.hand_over_vfio(VF, WANTED, holder="port 1") == Path("/dev/vfio/101")
+    for _ in range(2):
+        given = world.nics.hand_over_to_machine(VF, WANTED, holder="port 1")
+        assert given == PciDevice(world.kernel.fake("public0", 1).address)
     vf = world.kernel.fake("public0", 1)
     assert (vf.driver, vf.override, vf.state.settings.mac) == ("vfio-pci", "vfio-pci", WANTED.mac)
     assert (world.vf().at_home, world.vf().foreign, world.vf().holder) == (False, False, "port 1")
+    assert Records(world.directory).of_fabric("hydria") == {str(VF)}
+    assert Records(world.directory).of_fabric("another") == frozenset()
     world.kernel.vfio_opened = {101}
     with pytest.raises(Retryable, match="still in use by process 4711"):
         world.nics.take_back(VF)
@@ -269,15 +273,32 @@ def test_vfio_is_not_possible(world: World, lacks: str, reason: str) -> None:
     before = world.vf()
     setattr(world.kernel, lacks, False)
     with pytest.raises(Terminal, match=reason):
-        world.nics.hand_over_vfio(VF, WANTED)
+        world.nics.hand_over_to_machine(VF, WANTED)
     assert world.vf() == before
     assert not world.records()
+
+
+def test_settings_while_a_virtual_machine_has_it(world: World) -> None:
+    before = world.vf()
+    with pytest.raises(Conflict, match="is with no virtual machine"):
+        world.nics.adjust(VF, WANTED)
+    assert (world.vf(), world.records()) == (before, [])
+    world.nics.hand_over_to_machine(VF, WANTED, holder="port 1")
+    world.kernel.vfio_opened = {101}
+    world.nics.adjust(VF, structs.replace(WANTED, max_tx_rate=10, trust=False), holder="port 1")
+    vf = world.kernel.fake("public0", 1)
+    assert (vf.driver, vf.state.settings.max_tx_rate, vf.state.settings.trust) == ("vfio-pci", 10, False)
+    with pytest.raises(Conflict, match="not with MAC"):
+        world.nics.adjust(VF, structs.replace(WANTED, mac="fa:16:3e:00:00:99"))
+    world.kernel.vfio_opened = set()
+    world.nics.take_back(VF)
+    assert world.vf() == before
 
 
 def test_from_guest_to_virtual_machine_and_back(world: World) -> None:
     before = world.vf()
     world.hand_over()
-    world.nics.hand_over_vfio(VF, WANTED)
+    world.nics.hand_over_to_machine(VF, WANTED)
     assert world.kernel.fake("public0", 1).driver == "vfio-pci"
     world.hand_over()
     assert world.is_given()

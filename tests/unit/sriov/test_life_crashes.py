@@ -159,7 +159,7 @@ def test_record_is_lost(world: World, where: str) -> None:
 def test_killed_while_giving_to_vfio(world: World, calls: int) -> None:
     before = world.vf()
     with killed_after(world.kernel, calls):
-        world.nics.hand_over_vfio(VF, WANTED)
+        world.nics.hand_over_to_machine(VF, WANTED)
     world.restart()
     world.nics.take_back(VF)
     assert world.vf() == before

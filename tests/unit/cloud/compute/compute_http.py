@@ -70,7 +70,8 @@ def create(call: ComputeClient, world: World, **values: Any) -> str:
     if not call.ok("GET", "/flavors")["flavors"]:
         call.ok("POST", "/flavors", flavor_body(id="f"))
     networks = [{"uuid": world.networks["mgmt"]}, *values.pop("ports", ())]
-    server = {"name": "amphora-1", "flavorRef": "f", "imageRef": NOBODY, "networks": networks, **values}
+    values.setdefault("imageRef", world.image())
+    server = {"name": "amphora-1", "flavorRef": "f", "networks": networks, **values}
     answer = call("POST", "/servers", {"server": server})
     assert answer.status_code == 202, answer.text
     server_id = answer.json()["server"]["id"]

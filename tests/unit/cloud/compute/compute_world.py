@@ -1,294 +1,47 @@
 """A compute service on the real network service and database; hypervisor, NICs and fabric are in memory and behave."""
 
-import contextlib
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, Literal
 
-from sqlalchemy import Connection
+from compute_fakes import NETWORKS, FakeFabric, FakeNics, KillableDatabase, Points
+from compute_hypervisors import FakeHypervisor, FakeMachines
 
-from hydria.base import cloud_config, config, process
-from hydria.base.errors import Conflict, HydriaError, Retryable, Terminal
+from hydria.base import config
 from hydria.cloud.compute.flavors import CreateFlavor
 from hydria.cloud.compute.server_groups import CreateServerGroup
 from hydria.cloud.compute.servers import AttachInterface, CreateServer, ServerNetwork, status
 from hydria.cloud.compute.service import Compute
 from hydria.cloud.context import CLOUD, Context
-from hydria.cloud.database import Database
-from hydria.cloud.hypervisor import guest
-from hydria.cloud.hypervisor.guest import Guest, Machine
+from hydria.cloud.image.service import Images
 from hydria.cloud.network.resources import Port
 from hydria.cloud.network.service import Network
-from hydria.sriov.inventory import Pf, Vf, VfCounters, VfId, VfSettings
+from hydria.sriov.inventory import VfId
 
 PROJECT = "11111111111111111111111111111111"
 ADMIN = Context(user_id="u1", project_id=PROJECT, roles=frozenset({"admin"}))
-NETWORKS = ("public", "members")
 
-
-class Killed(BaseException):
-    """kill -9: nothing of ours runs after it."""
-
-
-class Points:
-    """Every place where the program may be killed. `countdown` 0: here."""
-
-    def __init__(self) -> None:
-        self.countdown: int | None = None
-
-    def pass_(self) -> None:
-        # What the watching of PFs writes is written again at the next start: it has no points of its own.
-        if self.countdown is None or threading.current_thread().name == "pf-watch":
-            return
-        if self.countdown == 0:
-            self.countdown = None
-            raise Killed
-        self.countdown -= 1
-
-
-class KillableDatabase(Database):
-    """Killed right before a commit: nothing of the transaction is left."""
-
-    points: Points
-
-    @contextlib.contextmanager
-    def begin(self) -> Iterator[Connection]:
-        outermost = getattr(self._thread, "connection", None) is None
-        with super().begin() as connection:
-            yield connection
-            if outermost:
-                self.points.pass_()
-
-
-class FakeNics:
-    """NICs whose PFs can lose their link or go, and whose VFs somebody else may hold or that may not work."""
-
-    def __init__(self, points: Points, vfs: int = 4, hosts: int = 1, pfs: int = 1) -> None:
-        self._points = points
-        names = [
-            f"pf-{network}{f'-{host}' if host else ''}{'x' * extra}"
-            for host in range(hosts)
-            for network in NETWORKS
-            for extra in range(pfs)
-        ]
-        self.networks = {name: name.split("-")[1].rstrip("x") for name in names}
-        self.held: dict[VfId, int | None] = {VfId(name, index): None for name in names for index in range(vfs)}
-        self.macs: dict[VfId, str | None] = {}
-        self.lost: set[VfId] = set()
-        """Went with their PF while a guest had them; if the PF is there again, they are free on it."""
-        self.down: set[str] = set()
-        self.gone: set[str] = set()
-        self.foreign: dict[VfId, str] = {}
-        self.broken: dict[VfId, HydriaError] = {}
-        self.macs_elsewhere: set[str] = set()
-        self.nodes: dict[str, int] = {}
-        self.counted: dict[VfId, VfCounters] = {}
-        self._changed = threading.Condition()
-        self.settings: dict[VfId, VfSettings] = {}
-        self.holders: dict[VfId, str] = {}
-        self.unlimited = False
-        """As a software PF's: they take no rates."""
-
-    def scan(self) -> tuple[Pf, ...]:
-        return tuple(
-            Pf(
-                name=name,
-                physical_network=network,
-                driver="fake",
-                numa_node=self.nodes.get(name),
-                link_up=name not in self.down,
-                speed=None if name in self.down else 10_000,
-                vfs=tuple(self._vf(vf, pid) for vf, pid in self.held.items() if vf.pf == name),
-            )
-            for name, network in self.networks.items()
-            if name not in self.gone
-        )
-
-    def _vf(self, vf: VfId, pid: int | None) -> Vf:
-        at_home = pid is None and vf not in self.foreign
-        return Vf(vf, at_home=at_home, foreign=vf in self.foreign, holder=self.foreign.get(vf, ""))
-
-    def watch(self, stop: threading.Event) -> Iterator[tuple[Pf, ...]]:
-        seen = None
-        while not stop.is_set():
-            with self._changed:
-                if (links := self._links()) == seen:
-                    self._changed.wait(0.02)
-                    continue
-                seen = links
-            yield self.scan()
-
-    def _links(self) -> tuple[frozenset[str], frozenset[str]]:
-        return frozenset(self.down), frozenset(self.gone)
-
-    def counters(self) -> Mapping[VfId, VfCounters]:
-        return {vf: counters for vf, counters in self.counted.items() if vf.pf not in self.gone}
-
-    def lose_link(self, pf: str) -> None:
-        with self._changed:
-            self.down.add(pf)
-            self._changed.notify_all()
-
-    def regain_link(self, pf: str) -> None:
-        with self._changed:
-            self.down.discard(pf)
-            self._changed.notify_all()
-
-    def lose_pf(self, pf: str) -> None:
-        """As when its driver is unbound: its VFs vanish, out of guests too."""
-        with self._changed:
-            self.gone.add(pf)
-            for vf in [vf for vf, pid in self.held.items() if vf.pf == pf and pid is not None]:
-                self.held[vf] = None
-                self.macs.pop(vf, None)
-                self.lost.add(vf)
-            self._changed.notify_all()
-
-    def return_pf(self, pf: str) -> None:
-        with self._changed:
-            self.gone.discard(pf)
-            self._changed.notify_all()
-
-    def hand_over(self, vf: VfId, settings: VfSettings, *, pid: int, holder: str) -> None:
-        self._points.pass_()
-        if guest.started_at(pid) is None:
-            raise Retryable(f"process {pid} is gone")
-        if vf.pf in self.gone:
-            raise Terminal(f"Handing over VF {vf}: there is no PF {vf.pf}.")
-        if vf in self.foreign:
-            raise Conflict(f"Handing over VF {vf}: {self.foreign[vf]} holds it.")
-        others = {mac for other, mac in self.macs.items() if other != vf} | self.macs_elsewhere
-        if settings.mac in others:
-            raise Conflict(f"Handing over VF {vf}: its PF has MAC {settings.mac} in use already.")
-        if vf in self.broken:
-            raise self.broken[vf]
-        if self.unlimited and settings.max_tx_rate:
-            raise Terminal(f"VF {vf} cannot have a tx rate")
-        self.settings[vf], self.holders[vf] = settings, holder
-        self.held[vf], self.macs[vf] = pid, settings.mac
-        self.lost.discard(vf)
-        self._points.pass_()
-
-    def hand_over_vfio(self, vf: VfId, settings: VfSettings, *, holder: str = "") -> Path:  # noqa: ARG002
-        raise Terminal(f"VF {vf} cannot be given to a virtual machine here.")
-
-    def take_back(self, vf: VfId) -> None:
-        self._points.pass_()
-        self.lost.discard(vf)
-        if vf not in self.foreign:
-            self.held[vf] = None
-            self.macs.pop(vf, None)
-        self._points.pass_()
-
-    def away(self) -> set[VfId]:
-        return {vf for vf, pid in self.held.items() if pid is not None}
-
-
-class FakeFabric:
-    def __init__(self, points: Points) -> None:
-        self._points = points
-        self.plugged: dict[str, tuple[str, int]] = {}
-        self.configured: dict[int, Sequence[str]] = {}
-
-    def plug(self, *, port_id: str, mac: str, physical_network: str, pid: int, name: str, mtu: int, vlan: int) -> None:
-        self._points.pass_()
-        assert mac
-        assert vlan == 0
-        assert mtu == 1500
-        assert physical_network in {*NETWORKS, "mgmt"}
-        self.plugged[port_id] = (name, pid)
-        self._points.pass_()
-
-    def unplug(self, *, port_id: str) -> None:
-        self._points.pass_()
-        self.plugged.pop(port_id, None)
-        self._points.pass_()
-
-    def ports(self) -> set[str]:
-        return set(self.plugged)
-
-    def configure(self, *, pid: int, mac: str, addresses: Sequence[str]) -> None:
-        assert mac
-        self.configured[pid] = addresses
-        self._points.pass_()
-
-
-class FakeHypervisor:
-    """A guest is a sleeping process; files are names."""
-
-    kind = "fake"
-
-    def __init__(self, points: Points) -> None:
-        self._points = points
-        self.files: dict[str, bytes] = {}
-        self.processes: dict[Guest, process.Process] = {}
-        self.fail: str | None = None
-        self.cpus: dict[int, frozenset[int]] = {0: frozenset({0, 1})}
-        self.pinned: dict[Guest, int] = {}
-
-    def prepare(self, server_id: str, user_data: bytes) -> None:
-        self._points.pass_()
-        cloud_config.files(user_data)
-        self.files[server_id] = user_data
-        self._points.pass_()
-
-    @contextlib.contextmanager
-    def booting(self, machine: Machine) -> Iterator[Guest]:
-        self._points.pass_()
-        if self.fail:
-            raise Retryable(self.fail)
-        assert machine.id in self.files
-        started = process.start(["sleep", "infinity"])
-        child = Guest(started.pid, guest.started_at(started.pid) or 0)
-        self.processes[child] = started
-        try:
-            self._points.pass_()
-            yield child
-            self._points.pass_()
-        except BaseException:
-            self._end(child)
-            raise
-
-    def _end(self, child: Guest) -> None:
-        guest.kill(child)
-        if started := self.processes.pop(child, None):
-            started.wait()
-
-    def nodes(self) -> Mapping[int, frozenset[int]]:
-        return self.cpus
-
-    def pin(self, child: Guest, node: int) -> None:
-        assert guest.alive(child)
-        self.pinned[child] = node
-
-    def kill(self, child: Guest) -> None:
-        self._points.pass_()
-        self._end(child)
-        self._points.pass_()
-
-    def remove(self, server_id: str) -> None:
-        self._points.pass_()
-        self.files.pop(server_id, None)
-
-    def servers(self) -> frozenset[str]:
-        return frozenset(self.files)
-
-    def console(self, server_id: str, lines: int | None = None) -> str:
-        text = ["booted\n", f"{server_id}\n"]
-        return "".join(text if lines is None else text[-lines:])
+Kind = Literal["containers", "machines"]
+KINDS: tuple[Kind, ...] = ("containers", "machines")
 
 
 class World:
     """One machine: what outlives the program, and the program, which can be killed and started again."""
 
-    def __init__(self, directory: Path, *, vfs: int = 4, hosts: int = 1, pfs: int = 1) -> None:
+    def __init__(
+        self, directory: Path, *, kind: Kind = "containers", vfs: int = 4, hosts: int = 1, pfs: int = 1
+    ) -> None:
+        self.kind = kind
         self.points = Points()
         self.nics = FakeNics(self.points, vfs, hosts, pfs)
         self.fabric = FakeFabric(self.points)
-        self.hypervisor = FakeHypervisor(self.points)
+        self.machines = FakeMachines(self.points, self.nics.opened)
+        """The hypervisor, where guests are virtual machines."""
+        self.hypervisor = self.machines if kind == "machines" else FakeHypervisor(self.points)
         self.cloud = config.Cloud(
             database_url=f"sqlite:///{directory}/cloud.db",
+            state_dir=str(directory),
             hosts=tuple(
                 config.Host(
                     name=f"host{number + 1}",
@@ -309,10 +62,12 @@ class World:
         self.database = KillableDatabase(self.cloud.database_url)
         self.database.points = self.points
         self.network = Network(config.Config(cloud=self.cloud, fabric=config.Fabric(kind="software")), self.database)
+        self.images = Images(self.cloud, self.database)
         self.compute = Compute(
             cloud=self.cloud,
             database=self.database,
             network=self.network,
+            images=self.images,
             nics=self.nics,
             fabric=self.fabric,
             hypervisor=self.hypervisor,
@@ -356,6 +111,10 @@ class World:
             network_id=self.networks[network], project_id=PROJECT, vnic_type="direct" if direct else "normal"
         )
 
+    def image(self, **values: Any) -> str:
+        """Of any format and without data: what is made of it is up to the hypervisor."""
+        return self.images.create(ADMIN, {"name": "image", **values}).id
+
     def group(self, policy: str = "soft-affinity") -> str:
         return self.compute.groups.create(ADMIN, CreateServerGroup(name="group", policy=policy)).id
 
@@ -385,13 +144,18 @@ class World:
         wanted = {VfId(item.pf, item.vf) for item in interfaces if item.pf is not None and item.vf is not None}
         assert wanted - self.nics.lost == self.nics.away()
         assert self.nics.away() <= self.claims()
-        assert {item.id for item in interfaces if item.pf is None} == set(self.fabric.plugged)
+        assert {item.id for item in interfaces if item.pf is None} == self.fabric.ports()
+        if self.kind == "machines":
+            nics = {(item.server_id, item.id) for item in interfaces}
+            assert set(self.machines.devices) == set(self.machines.backends) == nics
+            assert {vf for vf, queue in self.nics.queues.items() if queue.is_open()} <= self.nics.away()
+            assert self.nics.opened <= {str(vf) for vf in self.nics.away()}
         assert {server.id for server in self.compute.servers.all(ADMIN, {})} == set(self.hypervisor.files)
 
 
 def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     """Wait for `condition`, looking often."""
-    pause = threading.Event()
+    pause = Event()
     for _ in range(int(seconds / 0.01)):
         if condition():
             return

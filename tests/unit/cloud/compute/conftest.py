@@ -3,19 +3,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from compute_world import World
+from compute_world import Kind, World
 
 from hydria.cloud.resource import new_id
 
 
 @pytest.fixture
-def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+def kind() -> Kind:
+    """What guests are; a module that is about both asks for both."""
+    return "containers"
+
+
+@pytest.fixture
+def make_world(tmp_path: Path, kind: Kind) -> Iterator[Callable[..., World]]:
     with contextlib.ExitStack() as stack:
 
         def make(**options: int) -> World:
             directory = tmp_path / new_id()
             directory.mkdir()
-            world = World(directory, **options)
+            world = World(directory, kind=kind, **options)
             stack.callback(_end, world)
             return world
 
@@ -27,6 +33,8 @@ def _end(world: World) -> None:
     world.close()
     for child in list(world.hypervisor.processes):
         world.hypervisor._end(child)
+    queues = (*world.fabric.taps.values(), *world.nics.queues.values())
+    assert not any(queue.is_open() for queue in queues)
 
 
 @pytest.fixture

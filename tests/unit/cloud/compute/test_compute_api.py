@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from compute_fakes import NETWORKS
 from compute_http import MEMBER, NOBODY, VERSION, ComputeClient, create, flavor_body, served
-from compute_world import ADMIN, NETWORKS, World, until
+from compute_world import ADMIN, World, until
 
 from hydria.cloud.compute import api
 from hydria.sriov.inventory import VfId

@@ -4,7 +4,8 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from compute_world import ADMIN, Killed, World
+from compute_fakes import Killed
+from compute_world import ADMIN, World
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule

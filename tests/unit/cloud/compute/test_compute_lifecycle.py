@@ -3,12 +3,19 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from compute_world import ADMIN, PROJECT, Killed, World, until
+from compute_fakes import MACHINE, Killed
+from compute_world import ADMIN, KINDS, PROJECT, Kind, World, until
 
 from hydria.base.errors import Conflict, Invalid, NotFound
 from hydria.cloud.compute.servers import UpdateServer
 from hydria.cloud.context import CLOUD, Context
 from hydria.cloud.hypervisor import guest
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
+    return found
 
 
 def test_server_gets_its_nics_before_it_runs(world: World):
@@ -17,9 +24,17 @@ def test_server_gets_its_nics_before_it_runs(world: World):
     until(lambda: world.status(server_id) == "ACTIVE")
     server = world.compute.servers.get(ADMIN, server_id)
     (vf,) = world.claims()
-    assert world.nics.held[vf] == server.pid
+    assert world.nics.held[vf] == (MACHINE if world.kind == "machines" else server.pid)
     assert world.nics.macs[vf] == port.mac_address
-    assert world.fabric.configured[server.pid or 0] == ("198.51.2.2/24",)
+    assert server.guest is not None
+    management, direct = world.hypervisor.machines[server.guest].nics
+    assert (management.addresses, direct.addresses) == (("198.51.2.2/24",), ())
+    assert (direct.id, direct.mac, direct.mtu) == (port.id, port.mac_address, 1500)
+    if world.kind == "machines":
+        assert world.fabric.introduced == {management.mac: management.addresses}
+        assert world.machines.devices[server_id, port.id] == port.mac_address
+    else:
+        assert world.fabric.configured == {server.pid: management.addresses}
     bound = world.network.port(port.id)
     assert (bound.binding_host_id, bound.device_id, bound.status) == ("host1", server_id, "ACTIVE")
     assert bound.device_owner == "compute:nova"
@@ -36,7 +51,7 @@ def test_delete_gives_everything_back(world: World):
     until(lambda: not world.hypervisor.files)
     assert world.claims() == set()
     assert world.nics.away() == set()
-    assert world.fabric.plugged == {}
+    assert world.fabric.ports() == set()
     kept = world.network.port(port.id)
     assert (kept.device_id, kept.binding_host_id) == ("", "")
     assert world.network.ports_of_device(server_id) == []
@@ -98,7 +113,7 @@ def test_attach_and_detach(world: World):
     world.attach(server_id, direct.id)
     world.attach(server_id, normal.id)
     assert len(world.claims()) == 1
-    assert normal.id in world.fabric.plugged
+    assert normal.id in world.fabric.ports()
     world.balanced()
     with pytest.raises(Conflict, match=f"Port {direct.id} is still in use"):
         world.attach(server_id, direct.id)

@@ -4,13 +4,20 @@ import contextlib
 from collections.abc import Callable
 
 import pytest
-from compute_world import ADMIN, Killed, World, until
+from compute_fakes import Killed
+from compute_world import ADMIN, KINDS, Kind, World, until
 
 from hydria.base.errors import Conflict, Invalid, Retryable, Terminal
 from hydria.cloud.compute.resources import Server
 from hydria.sriov.inventory import VfId
 
 MakeWorld = Callable[..., World]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
+    return found
 
 
 def started(make_world: MakeWorld, **options: int) -> World:
@@ -118,15 +125,16 @@ def test_guest_that_ended_is_no_reason_to_try_another_vf(
 ) -> None:
     world = started(make_world)
     tried: list[VfId] = []
-    hand_over = world.nics.hand_over
+    name = "hand_over_to_machine" if world.kind == "machines" else "hand_over"
+    hand_over = getattr(world.nics, name)
 
-    def dies_first(vf: VfId, *arguments: object, pid: int, **options: object) -> None:
+    def dies_first(vf: VfId, *arguments: object, **options: object) -> object:
         tried.append(vf)
         for child in list(world.hypervisor.processes):
             world.hypervisor._end(child)
-        hand_over(vf, *arguments, pid=pid, **options)  # type: ignore[arg-type]
+        return hand_over(vf, *arguments, **options)
 
-    monkeypatch.setattr(world.nics, "hand_over", dies_first)
+    monkeypatch.setattr(world.nics, name, dies_first)
     server_id = world.create(world.flavor(), world.port("public").id)
     assert len(tried) == 1
     assert "is gone" in fault(world, server_id)
@@ -137,12 +145,13 @@ def test_addresses_that_do_not_go_onto_a_vf(make_world: MakeWorld, monkeypatch: 
     world = started(make_world, vfs=2)
     configured: list[str] = []
 
-    def refuse_the_first(*, pid: int, mac: str, addresses: object) -> None:  # noqa: ARG001
+    def refuse_the_first(*, mac: str, **_: object) -> None:
         configured.append(mac)
         if len(configured) == 1:
             raise Terminal(f"{mac} takes no address")
 
-    monkeypatch.setattr(world.fabric, "configure", refuse_the_first)
+    for name in ("configure", "introduce"):
+        monkeypatch.setattr(world.fabric, name, refuse_the_first)
     server_id = world.create(world.flavor(), world.port("public").id, management=False)
     assert world.status(server_id) == "ACTIVE"
     assert len(configured) == 2

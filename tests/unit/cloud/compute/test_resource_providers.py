@@ -5,8 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
+from compute_fakes import FakeNics, Points
 from compute_http import NOBODY, served
-from compute_world import ADMIN, PROJECT, FakeNics, Points, World, until
+from compute_world import ADMIN, PROJECT, World, until
 from litestar import Litestar
 from litestar.testing import TestClient
 from running_cloud import RunningCloud

@@ -3,12 +3,18 @@
 from typing import Any
 
 import pytest
-from compute_world import ADMIN, PROJECT, World, until
+from compute_world import ADMIN, KINDS, PROJECT, Kind, World, until
 
 from hydria.cloud.context import CLOUD
 from hydria.cloud.network.qos import BANDWIDTH_LIMIT, MINIMUM_BANDWIDTH, RULE_KINDS, Rates, rates
 from hydria.cloud.network.resources import BandwidthLimitRule, MinimumBandwidthRule, QosPolicy
 from hydria.sriov.inventory import VfSettings
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
+    return found
 
 
 def limit(max_kbps: int, direction: Any = "egress") -> BandwidthLimitRule:
