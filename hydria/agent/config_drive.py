@@ -182,7 +182,7 @@ def run() -> None:
     kept = directory / NETWORK_DATA
     volume = drive(0.0 if kept.exists() else PATIENCE)
     if volume is None:
-        _say(_ERROR, f"no config drive ({LABEL}): this boot is like the last")
+        _say(_ERROR, f"no config drive ({LABEL}): what an earlier boot has left is used")
         documents = {NETWORK_DATA: kept.read_bytes()} if kept.exists() else {}
     else:
         with volumes.mounted(volume) as root:
