@@ -1,11 +1,11 @@
 # `make help` lists the targets. Everything runs in .venv, made from uv.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers unit root e2e lab golden docs bench clean
+.PHONY: help setup demo test check lint types layers unit root e2e lab image-test golden docs bench clean
 SHELL := /bin/sh
 RUN := scripts/uv run --frozen --all-extras --no-sync
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: Debian packages by apt (as root), Python packages by uv
 	@scripts/setup
@@ -13,11 +13,12 @@ setup: ## install what is missing: Debian packages by apt (as root), Python pack
 demo: setup ## the operator's guide, typed and shown, in a private fabric (as root)
 	@$(RUN) hydria demo
 
-test: setup check ## everything: lint, types, layers, unit, root, end-to-end and lab tests (as root), none skipped
+test: setup check ## everything: lint, types, layers, unit, root, end-to-end, lab and image tests (as root), none skipped
 	@scripts/setup --lab
 	@scripts/test tests/unit -n auto
 	@scripts/test tests/root tests/e2e
 	@$(MAKE) --no-print-directory lab
+	@$(MAKE) --no-print-directory image-test
 
 check: lint types layers ## lint, types and layers, without tests
 
@@ -44,17 +45,24 @@ lab: ## tests on real SR-IOV NICs, those of a throw-away virtual host (as root; 
 	@scripts/setup --lab
 	@$(RUN) python -m lab $(LAB)
 
-golden: ## rewrite tests/golden from the renderers; read the diff
+image-test: ## the amphora image built from nothing and inspected, and amphorae booted from it (as root; needs no KVM)
+	@scripts/setup --image
+	@HYDRIA_STAGE_PATIENCE=5 scripts/test tests/image
+	@PYTHONPATH=. $(RUN) python bench/boot.py --runs 1 --no-page
+
+golden: ## rewrite tests/golden from the renderers, but for recorded specs; read the diff
 	GOLDEN_UPDATE=1 $(RUN) pytest -q tests/unit/render
 
 docs: ## rewrite docs/configuration.md from hydria/base/config.py
 	$(RUN) python scripts/configuration.py
 
-bench: setup ## create to first byte, and VF against normal port in the lab, into docs/benchmarks.md (as root)
+bench: setup ## create to first byte, VF against normal port in the lab, boot of the image, into docs/benchmarks.md (as root)
 	@scripts/setup --lab
+	@scripts/setup --image
 	@$(RUN) python bench/create_to_first_byte.py
 	@$(RUN) python -m lab --timeout 1800 --command 'PYTHONPATH=tests:tests/lab python bench/vf_against_normal_lab.py $$LAB_OUTPUT/vf.json'
 	@$(RUN) python bench/vf_against_normal.py --page-of build/lab/runs/latest/plain/output/vf.json
+	@PYTHONPATH=. $(RUN) python bench/boot.py
 
 clean: ## remove what make and the tests have made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -1,13 +1,11 @@
 """From a Debian kernel package: a vmlinux that QEMU starts directly, its modules, and a tiny initramfs."""
 
-import lzma
 import shutil
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydria.base import process
-from hydria.base.errors import HydriaError
+from hydria.image import kernel
 from lab import layer
 
 ROOT_MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "overlay", "erofs")
@@ -15,9 +13,6 @@ ROOT_MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "overlay", "er
 
 VMLINUX = "boot/vmlinux-{release}"
 """In the guest, for virtual machines of its own."""
-
-XZ_MAGIC = b"\xfd7zXZ\0"
-ELF_MAGIC = b"\x7fELF"
 
 # One overlay: the erofs layers below, memory above. So the guest may write anywhere, and nothing of it stays.
 INIT = """#!/bin/busybox sh
@@ -41,10 +36,6 @@ exec $B switch_root /root /bin/sh /opt/hydria/src/lab/guest_init
 """
 
 
-class NotBootable(HydriaError):
-    """The kernel package is not built as Debian's 6.1 is."""
-
-
 def build(package: Path, busybox: Path) -> Path:
     """A directory with `vmlinux`, `initramfs` and `modules.erofs`."""
     made_from = f"{package.parent.name} {ROOT_MODULES} {INIT} {VMLINUX}"
@@ -54,7 +45,7 @@ def build(package: Path, busybox: Path) -> Path:
 def _make(directory: Path, package: Path, busybox: Path) -> None:
     tree = directory / "tree"
     release = unpack(package, tree)
-    (directory / "vmlinux").write_bytes(vmlinux((tree / "boot" / f"vmlinuz-{release}").read_bytes()))
+    (directory / "vmlinux").write_bytes(kernel.vmlinux((tree / "boot" / f"vmlinuz-{release}").read_bytes()))
     initramfs(directory / "initramfs", tree, release, busybox, modules=ROOT_MODULES, init=INIT)
     # Debian has merged /lib into /usr/lib.
     modules = directory / "modules" / "usr" / "lib" / "modules"
@@ -71,27 +62,9 @@ def _make(directory: Path, package: Path, busybox: Path) -> None:
 def unpack(package: Path, tree: Path) -> str:
     """Gives the kernel's release; its modules' dependencies are known then."""
     process.run(["dpkg-deb", "--extract", str(package), str(tree)], timeout=120)
-    (release,) = (path.name for path in (tree / "lib" / "modules").iterdir())
+    release = kernel.release(tree)
     process.run(["depmod", "--basedir", str(tree), release], timeout=120)
     return release
-
-
-def vmlinux(bzimage: bytes) -> bytes:
-    """The kernel as ELF, which QEMU enters through PVH: under TCG the kernel's own unpacking takes four seconds.
-
-    Offsets: Linux, Documentation/x86/boot.rst, setup_sects, payload_offset and payload_length.
-    """
-    setup_sectors = bzimage[0x1F1] or 4
-    offset, length = struct.unpack_from("<II", bzimage, 0x248)
-    start = (setup_sectors + 1) * 512 + offset
-    payload = bzimage[start : start + length]
-    if not payload.startswith(XZ_MAGIC):
-        raise NotBootable(f"The kernel is not compressed by XZ; its payload begins with {payload[:6]!r}.")
-    # After the stream there are four bytes with its size, which LZMADecompressor leaves alone.
-    elf = lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(payload)
-    if not elf.startswith(ELF_MAGIC):
-        raise NotBootable(f"What the kernel image holds is no ELF file; it begins with {elf[:4]!r}.")
-    return elf
 
 
 def initramfs(target: Path, tree: Path, release: str, busybox: Path, *, modules: Sequence[str], init: str) -> None:
@@ -100,7 +73,7 @@ def initramfs(target: Path, tree: Path, release: str, busybox: Path, *, modules:
     for name in ("bin", "proc", "sys", "dev", "lib", "layer", "memory", "root"):
         (top / name).mkdir(parents=True)
     shutil.copy(busybox, top / "bin" / "busybox")
-    files = _in_order(tree, release, modules)
+    files = kernel.load_order(tree, release, modules)
     for file in files:
         shutil.copy(file, top / "lib")
     (top / "modules").write_text("".join(f"{file.name}\n" for file in files))
@@ -111,15 +84,3 @@ def initramfs(target: Path, tree: Path, release: str, busybox: Path, *, modules:
     archive = ["cpio", "--quiet", "--create", "--format=newc", f"--directory={top}", f"--file={target}"]
     process.run(archive, stdin=names)
     shutil.rmtree(top)
-
-
-def _in_order(tree: Path, release: str, modules: Sequence[str]) -> list[Path]:
-    """Each after those it needs."""
-    found: dict[Path, None] = {}
-    for module in modules:
-        argv = ["modprobe", f"--dirname={tree}", f"--set-version={release}", "--show-depends", module]
-        for line in process.run(argv).stdout.splitlines():
-            kind, _, path = line.strip().partition(" ")
-            if kind == "insmod":
-                found[Path(path)] = None
-    return list(found)

@@ -1,4 +1,4 @@
-"""What the lab's guest is made of lies below build/lab/, each part named after a hash of what it is made from."""
+"""What takes long to build lies below build/, each part named after a hash of what it is made from."""
 
 import contextlib
 import fcntl
@@ -12,17 +12,18 @@ from hydria.base import process
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "lab"
+"""What the lab's guest is made of."""
 
 
-def cached(kind: str, made_from: str, make: Callable[[Path], None]) -> Path:
+def cached(kind: str, made_from: str, make: Callable[[Path], None], below: Path = BUILD) -> Path:
     """The directory that `make` fills: now, or in an earlier run from the same. Older ones of this kind go."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    directory = BUILD / f"{kind}-{hashlib.sha256(made_from.encode()).hexdigest()[:12]}"
-    with _locked(kind):
+    below.mkdir(parents=True, exist_ok=True)
+    directory = below / f"{kind}-{hashlib.sha256(made_from.encode()).hexdigest()[:12]}"
+    with _locked(below / f".{kind}.lock"):
         if not directory.exists():
-            for old in BUILD.glob(f"{kind}-*"):
+            for old in below.glob(f"{kind}-*"):
                 shutil.rmtree(old)
-            with scratch(kind) as unfinished:
+            with scratch(kind, below) as unfinished:
                 make(unfinished)
                 unfinished.chmod(0o755)
                 unfinished.rename(directory)
@@ -30,9 +31,9 @@ def cached(kind: str, made_from: str, make: Callable[[Path], None]) -> Path:
 
 
 @contextlib.contextmanager
-def scratch(kind: str) -> Iterator[Path]:
+def scratch(kind: str, below: Path = BUILD) -> Iterator[Path]:
     """An empty directory, gone afterwards unless it was renamed."""
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=BUILD))
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=below))
     try:
         yield unfinished
     finally:
@@ -40,9 +41,9 @@ def scratch(kind: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _locked(kind: str) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     """Two runs at once build one thing once."""
-    with (BUILD / f".{kind}.lock").open("w") as file:
+    with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -4,7 +4,12 @@ import os
 from collections.abc import Generator
 from typing import Any
 
+import hypothesis
 import pytest
+
+# A test that takes longer on a busy machine has not failed.
+hypothesis.settings.register_profile("hydria", deadline=None)
+hypothesis.settings.load_profile("hydria")
 
 # They spoil real NICs, so they are for the lab's guest: `make lab`, which `make test` runs beside this.
 collect_ignore = [] if "HYDRIA_LAB" in os.environ else ["lab"]

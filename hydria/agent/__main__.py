@@ -1,13 +1,14 @@
 """`python -m hydria.agent`: the program in every amphora. It may die at any time: HAProxy serves on."""
 
-import argparse
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from hydria.agent import drivers
 from hydria.agent.amphora import Amphora
 from hydria.agent.heartbeat import Reporter, watch_carriers, watch_links
 from hydria.agent.namespace import Namespace
@@ -15,6 +16,7 @@ from hydria.agent.server import Server
 from hydria.agent.state import State
 from hydria.base import log
 from hydria.base.errors import HydriaError
+from hydria.base.notify import notify
 from hydria.model.spec import AgentConfig
 
 logger = log.Logger("hydria.agent")
@@ -29,16 +31,23 @@ def load_config(path: Path) -> AgentConfig:
         raise HydriaError(f"Reading {path}: {error}") from error
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="hydria-agent", description="Makes this amphora what its spec says.")
-    parser.add_argument("--config", type=Path, default=CONFIG)
+def main(arguments: Sequence[str]) -> int:
     log.setup()
     try:
-        run(load_config(parser.parse_args(arguments).config))
+        run(load_config(_path(arguments) if arguments else CONFIG))
     except (HydriaError, OSError) as error:
         logger.warning("agent does not start", error=error)
         return 1
     return 0
+
+
+def _path(arguments: Sequence[str]) -> Path:
+    # Imported here because an amphora's agent has no arguments, and argparse takes a tenth of its start.
+    import argparse  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(prog="hydria-agent", description="Makes this amphora what its spec says.")
+    parser.add_argument("--config", type=Path, required=True)
+    return Path(parser.parse_args(arguments).config)
 
 
 def run(config: AgentConfig) -> None:
@@ -65,11 +74,16 @@ def run(config: AgentConfig) -> None:
 
 def _restore(amphora: Amphora, server: Server) -> None:
     try:
+        # Udev, which does this when a NIC is plugged, starts later than we do.
+        drivers.load(drivers.NETWORK)
         amphora.restore()
         server.info()
     except Exception:
         logger.exception("last spec not restored")
+    finally:
+        # Of all that systemd starts, what serves is first: the rest of the system waits for this.
+        notify("READY=1")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

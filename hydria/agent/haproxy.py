@@ -22,7 +22,11 @@ from hydria.render.haproxy.config import mark_of
 PROGRAM = "haproxy"
 _SOCKET_TIMEOUT = 5.0
 _STOP_TIMEOUT = 5.0
+_RELOAD_TIMEOUT = 30.0
+"""The master executes itself anew: milliseconds, yet seconds where the CPU is emulated and busy."""
 _RETRY_SECONDS = 0.002
+_PATIENCE = 20
+"""What has taken t seconds is asked after every t / 20: asking must not take the CPU from who is waited for."""
 _MASTER = re.compile(r"^\d+\s+master\s+(\d+)\s+\[failed:\s*(\d+)\]", re.MULTILINE)
 
 
@@ -128,7 +132,7 @@ class Haproxy:
 
         It executes itself anew, and for a moment nobody listens at its socket: asking again is the only way to know.
         """
-        deadline = time.monotonic() + _SOCKET_TIMEOUT
+        started = time.monotonic()
         while True:
             try:
                 answer = _conversation(self.master_socket, "show proc")
@@ -137,9 +141,10 @@ class Haproxy:
             except HaproxyFailed:
                 if self.pid() is None:
                     raise
-            if time.monotonic() > deadline:
-                raise HaproxyFailed(f"Reloading HAProxy: its master did not do so within {_SOCKET_TIMEOUT:.0f} s")
-            threading.Event().wait(_RETRY_SECONDS)
+            took = time.monotonic() - started
+            if took > _RELOAD_TIMEOUT:
+                raise HaproxyFailed(f"Reloading HAProxy: its master did not do so within {_RELOAD_TIMEOUT:.0f} s")
+            threading.Event().wait(max(_RETRY_SECONDS, took / _PATIENCE))
 
     def ask(self, command: str, worker: int | None = None) -> str:
         """What the current worker, or that one, answers on its runtime API. Raises HaproxyFailed."""

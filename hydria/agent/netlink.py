@@ -4,7 +4,8 @@ import errno
 import ipaddress
 import socket
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from hydria.agent.rtnetlink import (
     NLM_F_CREATE,
@@ -49,8 +50,7 @@ _ROUTE = struct.Struct("=BBBBBBBBI")
 _STATS64 = struct.Struct("=8Q")
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(Struct, frozen=True):
     index: int
     name: str
     mac: str
@@ -61,16 +61,14 @@ class Link:
     counters: NicCounters
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Struct, frozen=True):
     destination: Prefix
     nexthop: Host | None
     interface: int
     table: int = MAIN
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     source: Prefix
     table: int = VIP_TABLE
 

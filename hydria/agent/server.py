@@ -13,11 +13,13 @@ from typing import Any
 
 import msgspec
 
+import hydria
 from hydria.agent import firewall, haproxy
 from hydria.agent.amphora import Amphora
 from hydria.base import log, tls
 from hydria.base.errors import Forbidden, HydriaError, Invalid, NotFound, RequestError
-from hydria.model.spec import AgentConfig, Info, Spec
+from hydria.model import spec_versions
+from hydria.model.spec import AgentConfig, Info
 
 logger = log.Logger(__name__)
 
@@ -111,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "GET", "/v1/observed":
                 return self.server.amphora.observed()
             case "PUT", "/v1/spec":
-                return self.server.amphora.apply(_decode(body))
+                return self.server.amphora.apply(spec_versions.read(body))
             case _:
                 raise NotFound(f"No {self.command} {self.path} here")
 
@@ -127,17 +129,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _version() -> str:
-    # Imported here because it takes 15 ms, and nobody waits for the version.
+    # As an image has it: the name of the directory that importlib.metadata would read, in a tenth of its time.
+    beside = Path(hydria.__file__).parent.parent.glob("hydria-*.dist-info")
+    if (found := next(beside, None)) is not None:
+        return found.stem.partition("-")[2]
     from importlib import metadata  # noqa: PLC0415
 
     try:
         return metadata.version("hydria")
     except metadata.PackageNotFoundError:
         return "unknown"
-
-
-def _decode(body: bytes) -> Spec:
-    try:
-        return msgspec.json.decode(body, type=Spec)
-    except msgspec.MsgspecError as error:
-        raise Invalid(f"Not a spec: {error}") from error

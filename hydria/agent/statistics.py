@@ -8,7 +8,6 @@ import contextlib
 import csv
 import threading
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -36,10 +35,9 @@ class Totals(Struct, kw_only=True):
     """By process id: what each counted when it was last asked."""
 
 
-@dataclass(frozen=True)
-class Health:
-    listeners: dict[str, ListenerHealth] = field(default_factory=dict)
-    pools: dict[str, PoolHealth] = field(default_factory=dict)
+class Health(Struct, frozen=True):
+    listeners: dict[str, ListenerHealth] = default(default_factory=dict)
+    pools: dict[str, PoolHealth] = default(default_factory=dict)
 
     @property
     def statuses(self) -> tuple[object, ...]:

@@ -52,14 +52,16 @@ def _crud(path: str, collection: Any) -> list[Route]:
 
 def routes() -> list[Route]:
     """Everything below /v2 that needs a token, in one form; `asgi.normalize` knows the others."""
-    load_balancers, listeners, members = LoadBalancers(), Listeners(), Members()
+    load_balancers, listeners, members, amphorae = LoadBalancers(), Listeners(), Members(), Amphorae()
     lb, lbaas, pool_members = "/v2/lbaas/loadbalancers/{id:str}", "/v2/lbaas", "/v2/lbaas/pools/{pool_id:str}/members"
+    amphora = "/v2/octavia/amphorae/{id:str}"
     return [
         *_crud(f"{lbaas}/loadbalancers", load_balancers),
         Route("GET", f"{lb}/status", load_balancers.status),
         Route("GET", f"{lb}/statuses", load_balancers.status),
         Route("GET", f"{lb}/stats", load_balancers.stats),
         Route("GET", f"{lb}/events", load_balancers.events),
+        Route("PUT", f"{lb}/failover", load_balancers.failover),
         *_crud(f"{lbaas}/listeners", listeners),
         Route("GET", f"{lbaas}/listeners/{{id:str}}/stats", listeners.stats),
         *_crud(f"{lbaas}/pools", Pools()),
@@ -70,7 +72,11 @@ def routes() -> list[Route]:
         *_crud(f"{lbaas}/flavorprofiles", FlavorProfiles()),
         Route("GET", f"{lbaas}/providers", providers.index),
         Route("GET", f"{lbaas}/providers/{{provider:str}}/flavor_capabilities", providers.flavor_capabilities),
-        *_reading("/v2/octavia/amphorae", Amphorae()),
+        *_reading("/v2/octavia/amphorae", amphorae),
+        Route("DELETE", amphora, amphorae.delete),
+        Route("GET", f"{amphora}/stats", amphorae.stats),
+        Route("PUT", f"{amphora}/config", amphorae.configure),
+        Route("PUT", f"{amphora}/failover", amphorae.failover),
     ]
 
 

@@ -1,11 +1,12 @@
 """Load balancers: the whole tree in one POST, status tree, counters, events."""
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
-from hydria.api import creation, forms, vips
+from hydria.api import creation, forms, query, vips
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Collection, differences
 from hydria.api.draft import Draft, build, check_subnets
@@ -15,14 +16,17 @@ from hydria.api.members import Members
 from hydria.api.pools import Pools
 from hydria.base.errors import Invalid, not_found
 from hydria.model import field, rules
+from hydria.model.event import Event
 from hydria.model.flavor import Flavor, FlavorData, FlavorProfile, check_provider, parse_flavor_data
 from hydria.model.graph import Graph, PoolNode
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.resource import Provisioned
-from hydria.store import events, graph, health, load_balancers, resources
+from hydria.store import amphorae, graph, health, load_balancers, resources
+from hydria.store import query as stored
 from hydria.store.database import Transaction
 
+_NEWEST_FIRST: Sequence[tuple[str, Literal["asc", "desc"]]] = (("created_at", "desc"),)
 _EXISTING: Mapping[str, tuple[str, str]] = {
     "vip_qos_policy_id": ("qos-policies", "QoS policy"),
     "vip_sg_ids": ("security-groups", "Security group"),
@@ -86,6 +90,17 @@ class LoadBalancers(Collection[LoadBalancer]):
         call.services.wake.send()
         return Answer(status=204)
 
+    def failover(self, call: Call) -> Answer:
+        with call.services.database.write() as tx:
+            row = self.load(tx, call)
+            call.authorize("loadbalancer:put_failover", row.project_id)
+            strict = call.services.config.api.strict_immutable
+            load_balancers.touch(tx, row.id, strict=strict, itself=True, mends=True)
+            reason = "a failover of the load balancer was asked for."
+            amphorae.ask_failover(tx, amphorae.of_load_balancer(tx, row.id), reason)
+        call.services.wake.send()
+        return Answer(status=202)
+
     def status(self, call: Call) -> Answer:
         with call.services.database.read() as tx:
             call.authorize("loadbalancer:get_status", self.load(tx, call).project_id)
@@ -101,11 +116,21 @@ class LoadBalancers(Collection[LoadBalancer]):
             return Answer({"stats": health.load_balancer_stats(tx, row.id)})
 
     def events(self, call: Call) -> Answer:
-        """Ours: the reasons of its errors, the newest first. Octavia has no such call."""
+        """Ours: the reasons of its errors, the newest first, in pages. Octavia has no such call."""
         with call.services.database.read() as tx:
             row = self.load(tx, call)
             call.authorize("loadbalancer:get_status", row.project_id)
-            return Answer({"events": events.list_events(tx, row.id)})
+            most = call.services.config.api.pagination_max_limit
+            wanted = query.parse(call.query, project_id=None, more={"loadbalancer_id": row.id}, max_limit=most)
+            wanted = dataclasses.replace(wanted, sort=wanted.sort or _NEWEST_FIRST)
+            page = stored.select(tx, Event, wanted)
+        only = query.fields(call.query)
+        content: dict[str, Any] = {
+            "events": [query.restricted(msgspec.to_builtins(event), only) for event in page.rows]
+        }
+        if links := query.links(call, wanted, page):
+            content["events_links"] = links
+        return Answer(content)
 
     def _authorize(self, call: Call, verb: str, project_id: str, values: Mapping[str, Any]) -> None:
         call.authorize(f"loadbalancer:{verb}", project_id)

@@ -8,10 +8,10 @@ import base64
 import binascii
 import gzip
 import posixpath
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from hydria.base.errors import Terminal
 
@@ -25,15 +25,14 @@ class BadUserData(Terminal):
     """The text says which part of the user data is wrong, and quotes none of its content."""
 
 
-@dataclass(frozen=True)
-class File:
+class File(Struct, frozen=True):
     path: str
     """Relative to DIRECTORY."""
     content: bytes
     mode: int
 
 
-class WriteFile(msgspec.Struct):
+class WriteFile(Struct):
     path: str
     content: str = ""
     permissions: str | int | None = None

@@ -6,7 +6,8 @@ Arguments are always a list, never a shell line; what a program prints is captur
 import os
 import subprocess  # noqa: TID251 - this is the module the ban points to
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from hydria.base.errors import HydriaError
 
@@ -26,8 +27,7 @@ class ProcessFailed(HydriaError):
         self.argv, self.status, self.output = tuple(argv), status, output
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(Struct, frozen=True):
     status: int
     stdout: str
     stderr: str

@@ -15,6 +15,8 @@ COMMANDS = {
     "fabric": ("hydria.cli.fabric", "Bridges, software PFs and test hosts of a machine without SR-IOV NICs."),
     "sriov": ("hydria.cli.sriov.command", "Look at and prepare this host's SR-IOV NICs."),
     "doctor": ("hydria.cli.doctor.command", "What is wrong with this host, and the command that mends it."),
+    "image": ("hydria.cli.image.command", "Build, look at and upload the image that amphorae boot from."),
+    "amphora": ("hydria.cli.amphora.command", "Amphorae, what they were booted from, and rolling failover."),
     "cloud": ("hydria.cli.service", "Serve the embedded cloud."),
     "api": ("hydria.cli.service", "Serve the Load Balancer API v2."),
     "controller": ("hydria.cli.service", "Reconcile load balancers and receive heartbeats."),

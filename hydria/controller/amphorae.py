@@ -17,6 +17,7 @@ from hydria.controller.boot import Boot, DidNotBoot, Running
 from hydria.controller.leftovers import Sweeper
 from hydria.controller.outside import Outside
 from hydria.controller.parallel import both
+from hydria.controller.security_groups import ensure_security_groups
 from hydria.controller.servers import why_dead
 from hydria.drivers.cloud import Port, Server
 from hydria.model.amphora import Amphora, Replacement
@@ -43,6 +44,8 @@ class Amphorae:
         self._boot = Boot(outside, database, sweeper)
         self._tries: dict[str, tuple[int, float]] = {}
         """Amphora that cannot be replaced yet → attempts in vain, and when the next one is due."""
+        self._failed: dict[str, str] = {}
+        """Amphora whose failover has come to nothing → why, until that is told."""
 
     def ensure(self, graph: Graph) -> Running:
         """The one amphora of a SINGLE load balancer. Raises Terminal when none can be had."""
@@ -68,7 +71,8 @@ class Amphorae:
         """`running` has its spec: those before it go, if it is better than they are. Raises Retryable if it is not."""
         if not self._gets_link(running, observed):
             reason = f"Amphora {running.row.id} has no link at its VIP's NIC either."
-            self._in_vain(running.supersedes, reason)
+            for old in running.supersedes:
+                self._in_vain(old, reason)
             self.dispose(running.row)
             raise Retryable(reason, after=0)
         for old in running.supersedes:
@@ -81,6 +85,7 @@ class Amphorae:
         """Remove all of it."""
         self._boot.dispose(row)
         self._tries.pop(row.id, None)
+        self._failed.pop(row.id, None)
         if row.replace_for is not None:
             log.info("amphora replaced", amphora_id=row.id, cause=row.replace_for)
             self._outside.metrics.replaced(row.replace_for)
@@ -96,6 +101,9 @@ class Amphorae:
                 return self._asked_silent(row)
             case Replacement.LINK if self._outside.vitals.has_link(row.id):
                 return self._withdraw(row, f"Amphora {row.id} has a link again.")
+            case Replacement.FAILOVER if self._outside.vitals.lost(row.id) and not self._answers(row):
+                # Nobody is served by it: as with any silent one, its VF may be the last one.
+                return _with_cause(row, Replacement.SILENCE)
         dead = why_dead(self._server_of(row))
         return row if dead is None else self._lost(row, dead)
 
@@ -110,6 +118,15 @@ class Amphorae:
             if wait := self._outside.breaker.wait_time():
                 raise Retryable(f"{error.message} Others are being replaced.", after=wait) from error
         return row
+
+    def _answers(self, row: Amphora) -> bool:
+        try:
+            if row.lb_network_ip is not None:
+                self._outside.client.info(row.id, row.lb_network_ip)
+                return True
+        except Retryable as error:
+            log.info("amphora whose failover was asked for is silent", amphora_id=row.id, reason=error)
+        return False
 
     def _lost(self, row: Amphora, why: str) -> Amphora:
         log.warning("amphora lost", amphora_id=row.id, reason=why)
@@ -136,34 +153,40 @@ class Amphorae:
 
     def _successor(self, graph: Graph, rows: list[Amphora], old: Amphora) -> Running:
         """One to take over from `old`, or `old` itself while there is none to be had."""
-        tries, due = self._tries.get(old.id, (0, 0.0))
-        now = self._outside.vitals.clock()
-        if not rows and tries and now < due:
-            return self._stay(graph, old, due - now)
-        if not rows and old.replace_for is Replacement.LINK and (wait := self._outside.link_breaker.wait_time()):
+        if not rows and (wait := self._wait_time(old)):
             return self._stay(graph, old, wait)
-        try:
-            return dataclasses.replace(self._first(graph, rows), supersedes=(old,))
-        except (DidNotBoot, Terminal, RequestError) as error:
-            return self._stay(graph, old, self._in_vain((old,), error.message))
+        if old.id not in self._failed:
+            try:
+                return dataclasses.replace(self._first(graph, rows), supersedes=(old,))
+            except (DidNotBoot, Terminal, RequestError) as error:
+                self._in_vain(old, error.message)
+        return self._stay(graph, old, self._wait_time(old))
 
-    def _in_vain(self, rows: Iterable[Amphora], reason: str) -> float:
-        """Seconds until the next attempt at replacing them."""
-        delay = _FIRST_RETRY
-        for row in rows:
-            tries, _ = self._tries.get(row.id, (0, 0.0))
-            delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0**tries)
-            self._tries[row.id] = (tries + 1, self._outside.vitals.clock() + delay)
-            text = f"Amphora {row.id} stays until another can be had: {reason}"
-            with self._database.write() as tx:
-                events.record(tx, row.loadbalancer_id or "", Amphora, row.id, level="WARNING", reason=text)
-        return delay
+    def _wait_time(self, old: Amphora) -> float:
+        """Seconds until an attempt at replacing it is due."""
+        if old.replace_for is not Replacement.LINK:
+            return 0.0
+        tries, due = self._tries.get(old.id, (0, 0.0))
+        left = due - self._outside.vitals.clock()
+        return left if tries and left > 0 else self._outside.link_breaker.wait_time()
+
+    def _in_vain(self, old: Amphora, reason: str) -> None:
+        """What somebody asked for has failed, and is not tried again before he asks again; a link is missed on."""
+        if old.replace_for is Replacement.FAILOVER:
+            self._failed[old.id] = f"Amphora {old.id} serves on, for another could not be had: {reason}"
+            return
+        tries, _ = self._tries.get(old.id, (0, 0.0))
+        delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2.0**tries)
+        self._tries[old.id] = (tries + 1, self._outside.vitals.clock() + delay)
+        text = f"Amphora {old.id} stays until another can be had: {reason}"
+        with self._database.write() as tx:
+            events.record(tx, old.loadbalancer_id or "", Amphora, old.id, level="WARNING", reason=text)
 
     def _stay(self, graph: Graph, old: Amphora, retry: float) -> Running:
         running = self._existing(graph, old)
         if running is None:
             raise Retryable(f"Amphora {old.id} was lost before another took over.", after=0)
-        return dataclasses.replace(running, retry=retry)
+        return dataclasses.replace(running, retry=retry or None, stays=self._failed.pop(old.id, None))
 
     def _gets_link(self, running: Running, observed: Observed) -> bool:
         waited = 0.0
@@ -191,12 +214,15 @@ class Amphorae:
         if lost is not None or server is None or base is None or row.lb_network_ip is None:
             self.dispose(self._lost(row, lost or ""))
             return None
-        info = self._outside.client.info(row.id, row.lb_network_ip)
-        observed = self._outside.client.observed(row.id, row.lb_network_ip)
+        address, port = row.lb_network_ip, base
+        (info, observed), _ = both(
+            lambda: (self._outside.client.info(row.id, address), self._outside.client.observed(row.id, address)),
+            lambda: ensure_security_groups(self._outside, graph, port),
+        )
         members = tuple(port for port in ports if port.name == names.member_port(row.id))
         nics = {nic.mac_address: nic.name for nic in observed.interfaces}
         self._ensure_allowed_addresses(graph, base)
-        return Running(row, server.id, row.lb_network_ip, info, base, members, nics)
+        return Running(row, server.id, address, info, base, server.vcpus, members, nics)
 
     def _server_of(self, row: Amphora) -> Server | None:
         if row.compute_id is not None:

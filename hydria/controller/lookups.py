@@ -31,7 +31,11 @@ class Lookups:
             raise Terminal(f"Network {id_or_name} not found.")
         return network
 
-    def image(self, tag: str) -> str:
+    def image(self, tag: str, *, anew: bool = False) -> str:
+        """`anew`: also one that was uploaded a moment ago, as before a failover."""
+        if anew:
+            with self._lock:
+                self._cache.pop(("image", tag), None)
         image = self._remembered("image", tag, self._cloud.image_by_tag)
         if image is None:
             raise Terminal(f"There is no active image with the tag '{tag}'.")

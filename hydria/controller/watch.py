@@ -21,6 +21,8 @@ _LATE = 1.5
 """Heartbeat intervals of silence after which the cloud, which knows at once, is asked whether the server lives."""
 _NEVER_SEEN = 10.0
 """Times the patience with a link that was never there: its PF may be down for long, and others of no more use."""
+_REMINDER_SECONDS = 30.0
+"""A failover that came to nothing takes the place of what was asked before, and with it goes."""
 
 log = Logger(__name__)
 
@@ -39,8 +41,8 @@ class Watch:
         self._vitals = vitals
         self._config = config
         self._wake = wake
-        self._without_link: set[str] = set()
-        """Amphorae whose replacement was asked for."""
+        self._without_link: dict[str, float] = {}
+        """Amphora → when its replacement was asked for last."""
         self._looked: dict[str, float] = {}
         """Late amphora → when its server was looked at last."""
 
@@ -56,17 +58,18 @@ class Watch:
             if now - self._looked.get(amphora_id, float("-inf")) > interval:
                 self._looked[amphora_id] = now
                 self._look_at_server(amphora_id)
-        self._without_link &= everybody.keys()
+        self._without_link = {id_: at for id_, at in self._without_link.items() if id_ in everybody}
 
     def _look_at_link(self, amphora_id: str, heard: Heard, now: float) -> None:
         if heard.link_lost is None:
             if amphora_id in self._without_link:
-                self._without_link.discard(amphora_id)
+                del self._without_link[amphora_id]
                 self._link_is_back(heard)
             return
         patience = self._config.link_timeout * (1.0 if heard.link_seen else _NEVER_SEEN)
-        if amphora_id not in self._without_link and now - heard.link_lost > patience:
-            self._without_link.add(amphora_id)
+        asked = self._without_link.get(amphora_id, float("-inf"))
+        if now - heard.link_lost > patience and now - asked > _REMINDER_SECONDS:
+            self._without_link[amphora_id] = now
             since = f"has had no link for {now - heard.link_lost:.0f} s"
             reason = f"The VIP's NIC of amphora {amphora_id} {since}: it is replaced when another NIC can be had."
             self._ask(amphora_id, Replacement.LINK, reason)

@@ -32,6 +32,10 @@ class Options(Struct, kw_only=True, frozen=True):
     """None: root has no password and cannot log in by one."""
     pinning: bool = False
     """CPU pinning (-m): the kernel leaves all CPUs but the first to HAProxy."""
+    elements: tuple[str, ...] = ()
+    """Of diskimage-builder, after ours: DIB_LOCAL_ELEMENTS."""
+    elements_path: tuple[Path, ...] = ()
+    """Where those are looked for: DIB_LOCAL_ELEMENTS_PATH."""
     work_directory: Path = Path()
     cache_directory: Path | None = None
     log_file: Path | None = None

@@ -15,10 +15,10 @@ class Replacement(enum.StrEnum):
 
     LINK = "LINK"
     """The VIP's NIC has no link."""
-    FAILOVER = "FAILOVER"
-    """Somebody asked for it."""
     SILENCE = "SILENCE"
     """Neither heartbeats nor answers."""
+    FAILOVER = "FAILOVER"
+    """Somebody asked for it: done also when what else was wrong with it has gone away."""
     SERVER = "SERVER"
     """Its server does not run, or a part of it is gone."""
 

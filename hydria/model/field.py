@@ -14,7 +14,6 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, Union
 
 import msgspec
@@ -34,8 +33,7 @@ class Access(enum.Enum):
 CREATE, READ, REQUEST, INTERNAL = Access.CREATE, Access.READ, Access.REQUEST, Access.INTERNAL
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Struct, frozen=True):
     """A rule that a JSON type cannot express. `normalize` returns the stored form or raises ValueError."""
 
     normalize: Callable[[Any], Any]
@@ -66,8 +64,7 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Tags = list[Text]
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(Struct, frozen=True):
     name: str
     type: Any
     """The annotation without our own markers: what msgspec decodes."""

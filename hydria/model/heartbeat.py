@@ -1,11 +1,12 @@
 """The datagram an amphora sends: JSON, compressed, followed by the HMAC-SHA256 of all before it.
 
-Counters are totals since the amphora's HAProxy first started, so that a lost datagram loses nothing.
+Counters are totals since the amphora's HAProxy first started, so that a lost datagram loses nothing. A status may be
+a word of a newer agent: a heartbeat that was not understood for one would make its amphora a silent one.
 """
 
 import hmac
 import zlib
-from typing import Literal
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct, field
@@ -27,13 +28,16 @@ class ListenerStats(Struct, kw_only=True, frozen=True):
 
 
 class ListenerHealth(Struct, kw_only=True, frozen=True):
-    status: Literal["OPEN", "FULL"]
+    status: str
+    """OPEN or FULL."""
     stats: ListenerStats = ListenerStats()
 
 
 class PoolHealth(Struct, kw_only=True, frozen=True):
-    status: Literal["UP", "DOWN"]
-    members: dict[str, Literal["UP", "DOWN", "DRAIN", "MAINT", "no check", "RESTARTING"]] = field(default_factory=dict)
+    status: str
+    """UP or DOWN."""
+    members: Mapping[str, str] = field(default_factory=dict)
+    """UP, DOWN, DRAIN, MAINT, no check or RESTARTING."""
 
 
 class NicCounters(Struct, kw_only=True, frozen=True):
@@ -59,7 +63,8 @@ class Heartbeat(Struct, kw_only=True, frozen=True):
     sequence: int
     """Rises with every datagram; starts at the time of the agent's start in milliseconds, so never falls."""
     time: float
-    haproxy: Literal["running", "stopped", "not needed"] = "not needed"
+    haproxy: str = "not needed"
+    """Or running, or stopped."""
     listeners: dict[str, ListenerHealth] = field(default_factory=dict)
     pools: dict[str, PoolHealth] = field(default_factory=dict)
     nics: dict[str, NicCounters] = field(default_factory=dict)

@@ -162,12 +162,16 @@ def _unknown_to(heartbeat: Heartbeat, row: _Row) -> bool:
     return row.provisioning_status.pending or not told
 
 
+_LISTENER = {"OPEN": OperatingStatus.ONLINE, "FULL": OperatingStatus.DEGRADED}
+_POOL = {"UP": OperatingStatus.ONLINE, "DOWN": OperatingStatus.ERROR}
+
+
 def _listener(row: _Row, lb: _Row, heartbeat: Heartbeat) -> OperatingStatus:
     if not (row.admin_state_up and lb.admin_state_up):
         return OperatingStatus.OFFLINE
     health = heartbeat.listeners.get(row.id)
     if health is not None:
-        return OperatingStatus.ONLINE if health.status == "OPEN" else OperatingStatus.DEGRADED
+        return _LISTENER.get(health.status, row.operating_status)
     if _unknown_to(heartbeat, row):
         return row.operating_status
     active = lb.provisioning_status is ProvisioningStatus.ACTIVE
@@ -179,7 +183,7 @@ def _pool(row: _Row, lb: _Row, heartbeat: Heartbeat) -> OperatingStatus:
         return OperatingStatus.OFFLINE
     health = heartbeat.pools.get(row.id)
     if health is not None:
-        return OperatingStatus.ONLINE if health.status == "UP" else OperatingStatus.ERROR
+        return _POOL.get(health.status, row.operating_status)
     return row.operating_status if _unknown_to(heartbeat, row) else OperatingStatus.OFFLINE
 
 

@@ -22,13 +22,15 @@ _LB = table(LoadBalancer)
 _LOCK = sa.select(_LB.c.provisioning_status, _LB.c.generation).where(below(LoadBalancer)).with_for_update()
 
 
-def touch(tx: Transaction, lb_id: str, *, strict: bool, itself: bool = False) -> int:
+def touch(tx: Transaction, lb_id: str, *, strict: bool, itself: bool = False, mends: bool = False) -> int:
     """One accepted write to what is below a load balancer (`itself`: to its own fields). Returns the new generation.
 
-    Raises NotFound, or Conflict when it is being deleted or, with `strict`, when it is not ACTIVE.
+    Raises NotFound, or Conflict when it is being deleted or, with `strict`, when it is not ACTIVE (of a write that
+    `mends`: nor in ERROR).
     """
     status, generation = _lock(tx, lb_id)
-    if status is ProvisioningStatus.PENDING_DELETE or (strict and status is not ProvisioningStatus.ACTIVE):
+    ready = status is ProvisioningStatus.ACTIVE or (mends and status is ProvisioningStatus.ERROR)
+    if status is ProvisioningStatus.PENDING_DELETE or (strict and not ready):
         raise _immutable(lb_id, status, itself=itself)
     created = status is not ProvisioningStatus.PENDING_CREATE
     _accept(tx, lb_id, ProvisioningStatus.PENDING_UPDATE if created else status, generation + 1)

@@ -11,7 +11,7 @@ from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member
 from hydria.model.resource import Provisioned
 from hydria.model.status import OperatingStatus, ProvisioningStatus
-from hydria.store import events
+from hydria.store import amphorae, events
 from hydria.store.database import Database, Transaction
 from hydria.store.load_balancers import CHILDREN
 from hydria.store.queue import Claim, Queue, held, release
@@ -27,6 +27,8 @@ class Outcome:
     faults: Mapping[str, str] = field(default_factory=dict)
     """Resource id → reason, for listeners, pools, members and health monitors."""
     load_balancer_fault: str | None = None
+    stays: str | None = None
+    """The amphora whose failover came to nothing, as the load balancer's fault says. It serves all that was asked."""
 
 
 def settle(database: Database, queue: Queue, claim: Claim, outcome: Outcome) -> bool:
@@ -48,6 +50,8 @@ def settle(database: Database, queue: Queue, claim: Claim, outcome: Outcome) -> 
                 _settle_children(tx, resource, claim.load_balancer_id, outcome)
         if current:
             _settle_load_balancer(tx, lb, outcome.load_balancer_fault)
+            if outcome.stays is not None:
+                amphorae.give_up_failover(tx, outcome.stays)
         release(tx, claim, at=None if current else queue.clock(), attempts=0)
     return current
 
@@ -103,6 +107,7 @@ def _settle_load_balancer(tx: Transaction, row: sa.RowMapping, fault: str | None
 
 def _settle_children(tx: Transaction, resource: type[Provisioned], lb_id: str, outcome: Outcome) -> None:
     bound = {"lb_id": lb_id, "acted_upon": outcome.generation, "faulty": list(outcome.faults)}
+    unserved = outcome.load_balancer_fault is not None and outcome.stays is None
     gone: list[str] = []
     found: dict[str, tuple[sa.RowMapping, ProvisioningStatus]] = {}
     for row in tx.execute(_concerned(resource), bound).mappings():
@@ -110,7 +115,7 @@ def _settle_children(tx: Transaction, resource: type[Provisioned], lb_id: str, o
             gone.append(row["id"])
             continue
         # The load balancer's own fault leaves undone what was asked of its children; those in order stay so.
-        undone = outcome.load_balancer_fault is not None and row["provisioning_status"] is not ProvisioningStatus.ACTIVE
+        undone = unserved and row["provisioning_status"] is not ProvisioningStatus.ACTIVE
         faulty = undone or row["id"] in outcome.faults
         found[row["id"]] = row, ProvisioningStatus.ERROR if faulty else ProvisioningStatus.ACTIVE
     if gone:

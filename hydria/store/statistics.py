@@ -62,6 +62,13 @@ def listener_stats(tx: Transaction, listener_ids: Collection[str]) -> ListenerSt
     return _sum(tx, _ROWS.listener_id.in_(listener_ids))
 
 
+def amphora_stats(tx: Transaction, amphora_id: str) -> dict[str, ListenerStats]:
+    """By listener: what this amphora alone has served."""
+    names = ListenerStats.__struct_fields__
+    rows = tx.execute(_KNOWN.order_by(_ROWS.listener_id), {"amphora_id": amphora_id}).mappings()
+    return {row["listener_id"]: ListenerStats(**{name: row[name] for name in names}) for row in rows}
+
+
 def load_balancer_stats(tx: Transaction, lb_id: str) -> ListenerStats:
     listener = table(Listener).c
     return _sum(tx, _ROWS.listener_id.in_(sa.select(listener.id).where(listener.loadbalancer_id == lb_id)))

@@ -74,6 +74,7 @@ class Stage:
         vfs: int = 8,
         pfs: Mapping[str, str] | None = None,
         bridges: Mapping[str, str] | None = None,
+        hypervisor: str | None = None,
     ) -> None:
         """`pfs`, PF → physical network: this machine's own instead of software PFs, and `bridges`, the other way."""
         # Unix sockets live below it, whose paths may have no more than 107 bytes.
@@ -86,6 +87,8 @@ class Stage:
         else:
             self._options += ["--fabric=sriov", *(f"--pf={pf}={network}" for pf, network in pfs.items())]
             self._options += [f"--bridge={network}={bridge}" for network, bridge in (bridges or {}).items()]
+        if hypervisor is not None:
+            self._options.append(f"--hypervisor={hypervisor}")
         self._up: process.Process | None = None
         self._programs: list[process.Process] = []
 

@@ -12,12 +12,12 @@ import typer
 
 from hydria.base import log
 from hydria.base.config import Config
+from hydria.base.notify import notify
 from hydria.cli.service import SUPERVISOR
 from hydria.cli.up import first_start, ports, seed, the_fabric
 from hydria.cli.up.answers import await_answer, http_answers, udp_bound
 from hydria.cli.up.child import Child
 from hydria.cli.up.clouds import clouds_yaml
-from hydria.cli.up.notify import notify
 from hydria.cli.up.state import StateDirectory, write_secret
 from hydria.cli.up.supervisor import supervise
 

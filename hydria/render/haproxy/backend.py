@@ -6,8 +6,9 @@ share the backend; where they do not, the further ones `track` the first one's s
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from hydria.base.errors import Invalid, Unsupported
 from hydria.model.pool import Algorithm, SessionPersistence
@@ -23,8 +24,7 @@ COOKIE = "SRV"
 """Of HTTP_COOKIE persistence."""
 
 
-@dataclass(frozen=True, eq=False)
-class Backend:
+class Backend(Struct, frozen=True, eq=False):
     pool: PoolSpec
     mode: Literal["http", "tcp"]
     timeout_connect: int

@@ -17,6 +17,7 @@ from lab_scene import Json, LabScene, bridged
 
 from e2e import test_bad_input, test_firewall, test_members
 from e2e.scene import BACKENDS, Traffic, member
+from e2e.test_failover import FAILED_AT_MOST
 from e2e.test_members import member_flavor
 from hydria.cli.demo import guide
 from hydria.cli.demo.client import CallFailed, graph
@@ -123,6 +124,25 @@ def test_h21_a4317a80d_the_only_amphora_is_replaced(scene: LabScene, served: Jso
 
     await_condition("another amphora serves", is_replaced, 60, 0.2)
     scene.demo.await_active(served["id"], seconds=60)
+    for vip in (served["vip_address"], served["additional_vips"][0]["ip_address"]):
+        scene.await_answer(vip)
+    await_condition("as many VFs are in use as before", lambda: scene.vfs_in_use() == used, 30, 0.2)
+
+
+def test_a4317a80d_failover_moves_both_vips_to_other_vfs(scene: LabScene, served: Json) -> None:
+    """The old one serves until the new one does, each with VFs of its own; then as many are in use as before."""
+    used = scene.vfs_in_use()
+    (old,) = scene.servers()
+    with Traffic(scene.client, served["vip_address"]) as traffic:
+        scene.admin.call("PUT", f"/v2/lbaas/loadbalancers/{served['id']}/failover")
+        scene.demo.await_active(served["id"], seconds=60)
+        failed = len(traffic.failures)
+        traffic.await_more(20, 60.0)
+    print(f"failover: {traffic.answers.total()} answered, failed: {traffic.failures}")
+    assert failed <= FAILED_AT_MOST
+    assert len(traffic.failures) == failed, "none after it has ended"
+    (new,) = scene.servers()
+    assert new["id"] != old["id"]
     for vip in (served["vip_address"], served["additional_vips"][0]["ip_address"]):
         scene.await_answer(vip)
     await_condition("as many VFs are in use as before", lambda: scene.vfs_in_use() == used, 30, 0.2)

@@ -36,7 +36,7 @@ from hydria.model.pool import Member, Pool
 from hydria.model.resource import Provisioned
 from hydria.model.spec import Spec
 from hydria.model.status import ProvisioningStatus
-from hydria.store import load_balancers, resources
+from hydria.store import amphorae, load_balancers, resources
 from hydria.store.database import Database
 from hydria.store.events import list_events
 from hydria.store.graph import load_graph
@@ -194,6 +194,11 @@ class World:
             generation = load_balancers.touch(tx, lb_id, strict=False)
             load_balancers.mark_pending(tx, type(resource), resource.id, ProvisioningStatus.PENDING_DELETE, generation)
 
+    def change(self, lb_id: str, resource: Provisioned, **values: Any) -> None:
+        with self.database.write() as tx:
+            generation = load_balancers.touch(tx, lb_id, strict=False)
+            resources.update(tx, type(resource), resource.id, generation=generation, **values)
+
     def delete(self, lb_id: str) -> None:
         with self.database.write() as tx:
             load_balancers.delete_load_balancer(tx, lb_id, cascade=True)
@@ -201,6 +206,12 @@ class World:
     def touch(self, lb_id: str) -> None:
         with self.database.write() as tx:
             load_balancers.touch(tx, lb_id, strict=False)
+
+    def fail_over(self, lb_id: str) -> None:
+        """As the API takes it down."""
+        with self.database.write() as tx:
+            load_balancers.touch(tx, lb_id, strict=False, itself=True, mends=True)
+            amphorae.ask_failover(tx, amphorae.of_load_balancer(tx, lb_id), "a failover was asked for.")
 
     # What there is.
 
@@ -223,6 +234,18 @@ class World:
     def spec(self, lb_id: str) -> Spec:
         (spec,) = (spec for spec in self.amphorae.specs.values() if spec.load_balancer_id == lb_id)
         return spec
+
+    def _groups(self) -> object:
+        """What each security group lets in, and the ports that have it, by their names without ids."""
+        ports = list(self.cloud.ports.values())
+        return sorted(
+            (
+                group.name,
+                sorted(repr(rule).replace(id_, "itself") for rule in group.rules.values()),
+                sorted(port.name[: -len(self.new_id())] for port in ports if id_ in port.security_groups),
+            )
+            for id_, group in self.cloud.security_groups.items()
+        )
 
     def summary(self) -> object:
         """The whole world but for ids and addresses that the cloud chose: equal worlds are equally good."""
@@ -251,6 +274,7 @@ class World:
                 )
                 for port in self.cloud.ports.values()
             ),
+            "groups": self._groups(),
             "specs": sorted(
                 (
                     spec.load_balancer_id,

@@ -70,6 +70,45 @@ def delete(world: World) -> None:
     world.delete(_served(world).id)
 
 
+def _ordinary(world: World) -> LoadBalancer:
+    """One that serves through normal ports, which have a security group."""
+    lb = world.load_balancer()
+    world.listener(lb, allowed_cidrs=["192.0.2.0/24", "2001:db8::/32"])
+    world.member(world.pool(lb), "192.0.2.10")
+    world.run()
+    return lb
+
+
+def create_an_ordinary_one(world: World) -> None:
+    lb = world.load_balancer()
+    world.listener(lb)
+    world.listener(lb, 81, allowed_cidrs=["192.0.2.0/24"])
+
+
+def change_who_may_come(world: World) -> None:
+    lb = _ordinary(world)
+    (listener,) = world.graph(lb.id).listeners
+    world.change(lb.id, listener, allowed_cidrs=["198.51.100.0/24"])
+    world.listener(lb, 81)
+
+
+def let_its_user_say_who_may_come(world: World) -> None:
+    lb = _ordinary(world)
+    world.cloud.existing.add(("security-groups", "of-the-user"))
+    world.change(lb.id, world.graph(lb.id).load_balancer, vip_sg_ids=["of-the-user"])
+
+
+def delete_an_ordinary_one(world: World) -> None:
+    world.delete(_ordinary(world).id)
+
+
+def replace_a_dead_server_of_an_ordinary_one(world: World) -> None:
+    _ordinary(world)
+    (server,) = world.cloud.servers
+    world.cloud.kill_server(server.id)
+    world.loop.resync(0)
+
+
 def replace_a_dead_server(world: World) -> None:
     _served(world)
     (server,) = world.cloud.servers
@@ -120,6 +159,43 @@ def replace_a_silent_one(world: World) -> None:
         amphorae.ask_replacement(tx, row.id, Replacement.SILENCE, "It is silent.")
 
 
+def _failover(world: World, *, hosts: int = 1) -> LoadBalancer:
+    """Asked for, with so many hosts that have VFs for a successor."""
+    lb = world.load_balancer(sriov=True)
+    world.member(world.pool(lb), "192.0.2.10", vnic_type="direct")
+    world.cloud.add_host("host1", public=1, members=1)
+    world.run()
+    if hosts:
+        world.cloud.add_host("host2", public=1, members=1)
+    world.fail_over(lb.id)
+    return lb
+
+
+def fail_over(world: World) -> None:
+    _failover(world)
+
+
+def fail_over_while_a_member_is_added(world: World) -> None:
+    lb = _failover(world)
+    world.member(world.graph(lb.id).pools[0].pool, "192.0.2.11", vnic_type="direct")
+
+
+def fail_over_where_none_can_be_had(world: World) -> None:
+    _failover(world, hosts=0)
+
+
+def fail_over_to_one_without_a_link(world: World) -> None:
+    world.cloud.heeds_links = False
+    _failover(world)
+    world.cloud.cut_link("host2", "public")
+
+
+def fail_over_a_silent_one(world: World) -> None:
+    lb = _failover(world)
+    (row,) = world.graph(lb.id).amphorae
+    world.amphorae.silent.add(row.id)
+
+
 STORIES: list[Story] = [
     create,
     create_a_graph,
@@ -129,12 +205,22 @@ STORIES: list[Story] = [
     add_a_member_whose_vf_is_refused,
     exchange_a_members_network,
     delete,
+    create_an_ordinary_one,
+    change_who_may_come,
+    let_its_user_say_who_may_come,
+    delete_an_ordinary_one,
+    replace_a_dead_server_of_an_ordinary_one,
     replace_a_dead_server,
     replace_without_a_valid_host,
     replace_one_without_a_link,
     replace_one_without_a_link_where_none_can_be_had,
     replace_one_that_died_while_its_successor_is_awaited,
     replace_a_silent_one,
+    fail_over,
+    fail_over_while_a_member_is_added,
+    fail_over_where_none_can_be_had,
+    fail_over_to_one_without_a_link,
+    fail_over_a_silent_one,
 ]
 
 ENOUGH = {replace_one_without_a_link_where_none_can_be_had: 20}
@@ -143,7 +229,11 @@ ENOUGH = {replace_one_without_a_link_where_none_can_be_had: 20}
 
 @pytest.mark.parametrize("effect", [False, True], ids=["before", "after it took effect"])
 @pytest.mark.parametrize("story", STORIES, ids=[story.__name__.replace("_", " ") for story in STORIES])
-def test_ends_as_if_nothing_had_happened(new_world: Callable[[], World], story: Story, effect: bool) -> None:
+def test_ends_as_if_nothing_had_happened(
+    new_world: Callable[[], World], story: Story, effect: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A link is waited for by one call after the other, all of them alike.
+    monkeypatch.setattr("hydria.controller.amphorae._LINK_SECONDS", 0.3)
     undisturbed = new_world()
     story(undisturbed)
     undisturbed.run()

@@ -233,3 +233,10 @@ def test_only_what_is_still_to_be_replaced_is_superseded(serving: Database):
         row = resources.get(tx, Amphora, "amphora-1")
     assert row is not None
     assert row.status is AmphoraStatus.PENDING_DELETE
+
+
+def test_words_of_a_newer_agent_change_nothing(serving: Database) -> None:
+    write_health(serving, beat(1, members=("UP", "DOWN")), AT)
+    before = shown(serving)
+    write_health(serving, beat(2, listener="TIRED", pool="TIRED", members=("TIRED", "TIRED")), AT)
+    assert shown(serving) == before

@@ -1,13 +1,15 @@
 import pytest
 from store_world import Clock, Filled
 
+from hydria.model.amphora import Amphora, Replacement
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
 from hydria.model.resource import Provisioned
+from hydria.model.status import AmphoraStatus
 from hydria.model.status import OperatingStatus as Op
 from hydria.model.status import ProvisioningStatus as Ps
-from hydria.store import resources
+from hydria.store import amphorae, resources
 from hydria.store.database import Database
 from hydria.store.events import list_events
 from hydria.store.graph import load_graph
@@ -126,3 +128,62 @@ def test_deleted_takes_everything_with_it(database: Database, queue: Queue, fill
             assert resources.find(tx, resource) == ()
         assert load_graph(tx, filled.lb) is None
     assert queue.next_due() is None
+
+
+def asked(database: Database, lb_id: str) -> int:
+    """A failover of its only amphora. The new generation."""
+    with database.write() as tx:
+        if not amphorae.of_load_balancer(tx, lb_id):
+            amphorae.insert(tx, Amphora(id="amphora-1", loadbalancer_id=lb_id, status=AmphoraStatus.ALLOCATED))
+        generation = touch(tx, lb_id, strict=True, itself=True, mends=True)
+        amphorae.ask_failover(tx, amphorae.of_load_balancer(tx, lb_id), "it was asked for.")
+        return generation
+
+
+def cause(database: Database) -> Replacement | None:
+    with database.read() as tx:
+        row = resources.get(tx, Amphora, "amphora-1")
+    assert row is not None
+    return row.replace_for
+
+
+def test_a_failover_in_vain_is_an_error_although_all_is_served(
+    database: Database, queue: Queue, filled: Filled, clock: Clock
+):
+    settle(database, queue, claimed(queue), Outcome(generation=0))
+    asked(database, filled.lb)
+    with database.write() as tx:
+        generation = touch(tx, filled.lb, strict=False)
+        mark_pending(tx, Member, filled.members[0], Ps.PENDING_UPDATE, generation)
+    outcome = Outcome(generation=generation, load_balancer_fault="No valid host.", stays="amphora-1")
+    clock.advance(1)
+    assert settle(database, queue, claimed(queue), outcome)
+    assert statuses(database, LoadBalancer, filled.lb) == (Ps.ERROR, Op.ONLINE)
+    assert statuses(database, Member, filled.members[0])[0] is Ps.ACTIVE
+    assert cause(database) is None
+    with database.read() as tx:
+        assert next(event.reason for event in list_events(tx, filled.lb)) == "No valid host."
+    assert asked(database, filled.lb) > generation, "also with strict_immutable it can be asked for again"
+    assert cause(database) is Replacement.FAILOVER
+
+
+def test_one_that_was_asked_for_meanwhile_is_still_to_be_done(database: Database, queue: Queue, filled: Filled):
+    settle(database, queue, claimed(queue), Outcome(generation=0))
+    generation, claim = asked(database, filled.lb), claimed(queue)
+    with database.write() as tx:
+        touch(tx, filled.lb, strict=False)
+    outcome = Outcome(generation=generation, load_balancer_fault="No valid host.", stays="amphora-1")
+    assert not settle(database, queue, claim, outcome)
+    assert statuses(database, LoadBalancer, filled.lb)[0] is Ps.PENDING_UPDATE
+    assert cause(database) is Replacement.FAILOVER
+    assert queue.next_due() is not None
+
+
+def test_what_became_worse_meanwhile_stays_so(database: Database, queue: Queue, filled: Filled):
+    settle(database, queue, claimed(queue), Outcome(generation=0))
+    generation, claim = asked(database, filled.lb), claimed(queue)
+    with database.write() as tx:
+        assert amphorae.ask_replacement(tx, "amphora-1", Replacement.SERVER, "Its server is gone.")
+    settle(database, queue, claim, Outcome(generation=generation, load_balancer_fault="x", stays="amphora-1"))
+    assert cause(database) is Replacement.SERVER
+    assert queue.next_due() is not None
