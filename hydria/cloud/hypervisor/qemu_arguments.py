@@ -14,6 +14,9 @@ TRANSLATIONS_MIB = 256
 OVERHEAD_MIB = 512
 """What QEMU needs beside the guest's memory, TCG's cache and the devices included."""
 
+MACHINE = f"{qemu_program.MACHINE},dump-guest-core=off,vmport=off,i8042=off,sata=off,smbus=off"
+"""Without devices that nobody uses: looking for them is a tenth of a boot under TCG."""
+
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 """seccomp: a guest that broke out into QEMU can start no program and take no other user's rights."""
 
@@ -22,7 +25,7 @@ def arguments(files: Files, machine: Machine, boot: Boot, accelerator: Accelerat
     """`qmp_fd`: a listening socket."""
     return [
         *(qemu_program.PROGRAM, "-name", f"guest={machine.id},debug-threads=on", "-uuid", machine.id),
-        *("-machine", f"{qemu_program.MACHINE},dump-guest-core=off,vmport=off", "-accel", _accelerator(accelerator)),
+        *("-machine", MACHINE, "-accel", _accelerator(accelerator)),
         *("-cpu", qemu_program.CPU, "-smp", str(machine.vcpus), "-m", f"{machine.ram}M"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-sandbox", SANDBOX),
         # Nothing runs before NICs are plugged in.

@@ -1,14 +1,22 @@
+import contextlib
 import hashlib
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
-from running_cloud import RunningCloud
+from running_cloud import RunningCloud, make_config
 
 from hydria.base.config import Config
 from hydria.cloud.app import open_services
 from hydria.cloud.context import CLOUD
+from hydria.cloud.database import Database
+from hydria.cloud.identity.service import Identity
+from hydria.cloud.image.service import Images
+from hydria.cloud.network.service import Network
+from hydria.cloud.seed import seed
 
 API = "/image/v2/images"
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -41,6 +49,17 @@ def test_discovery_needs_no_login(cloud: RunningCloud):
 def test_namespace_image_is_there_for_the_controller(cloud: RunningCloud):
     (image,) = cloud.client("hydria").get(API, params={"tag": "amphora", "status": "active"}).json()["images"]
     assert (image["name"], image["disk_format"], image["visibility"]) == ("amphora-namespace", "raw", "public")
+
+
+def test_virtual_machines_need_an_image_that_somebody_brings(tmp_path: Path):
+    config = make_config(tmp_path)
+    config = msgspec.structs.replace(config, cloud=msgspec.structs.replace(config.cloud, hypervisor="qemu"))
+    database = Database(config.cloud.database_url)
+    with contextlib.closing(database):
+        database.create_tables()
+        images = Images(config.cloud, database)
+        seed(config, Identity(config.cloud, database), Network(config, database), images)
+        assert images.find({}) == []
 
 
 def test_upload_and_download(admin: httpx.Client, image: dict[str, Any]):

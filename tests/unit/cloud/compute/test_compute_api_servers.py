@@ -122,6 +122,8 @@ def test_actions(call: ComputeClient, world: World):
         pytest.param({"networks": [{"uuid": NOBODY}]}, NOBODY, id="unknown network"),
         pytest.param({"networks": [{"port": NOBODY}]}, NOBODY, id="unknown port"),
         pytest.param({"networks": [{}]}, "networks", id="neither port nor network"),
+        pytest.param({"imageRef": NOBODY}, "Can not find requested image", id="unknown image"),
+        pytest.param({"imageRef": "amphora"}, "Invalid imageRef provided.", id="name of an image"),
         pytest.param({"user_data": "?"}, "base64", id="user data"),
         pytest.param({"user_data": base64.b64encode(b"#cloud-config\n{").decode()}, "cloud-config", id="cloud config"),
         pytest.param({"availability_zone": "mars"}, "availability zone", id="zone"),
