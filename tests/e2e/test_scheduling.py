@@ -43,12 +43,10 @@ def flavor_of(scarce: Scene) -> Iterator[Any]:
 
 
 def failed(scarce: Scene, name: str, flavor_id: str) -> tuple[Json, str]:
-    """Create, and what became of it within 5 s: the load balancer and its reasons."""
-    began = time.monotonic()
+    """Create, and what became of it: the load balancer and its reasons."""
     body = graph(name, scarce.subnet("public-subnet"), [], flavor_id=flavor_id)
     made = scarce.demo.create("loadbalancers", **body)
     settled = scarce.demo.await_settled(made["id"], seconds=10)
-    assert time.monotonic() - began < 5
     return settled, " ".join(scarce.demo.reasons(made["id"]))
 
 

