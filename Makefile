@@ -15,6 +15,7 @@ demo: setup ## the operator's guide, typed and shown, in a private fabric (as ro
 
 test: setup check ## everything: lint, types, layers, unit, root, end-to-end, lab and image tests (as root), none skipped
 	@scripts/setup --lab
+	@scripts/setup --image
 	@scripts/test tests/unit -n auto
 	@scripts/test tests/root tests/e2e
 	@$(MAKE) --no-print-directory lab
