@@ -29,9 +29,11 @@ done
 
 
 @contextmanager
-def talking_machine(directory: Path, addresses: Mapping[str, str]) -> Iterator[PausedMachine]:
-    """`addresses`: by MAC, with prefix lengths. It stands paused until it is told to `cont`."""
-    tiny = tiny_guest.built()
+def talking_machine(directory: Path, tiny: Path, addresses: Mapping[str, str]) -> Iterator[PausedMachine]:
+    """`tiny`: what tiny_guest.built gave. `addresses`: by MAC, with prefix lengths.
+
+    It stands paused until it is told to `cont`.
+    """
     cases = "\n".join(f"            {mac}) address={address};;" for mac, address in addresses.items())
     (directory / "init").write_text(_INIT.replace("CASES", cases))
     (directory / "init").chmod(0o755)

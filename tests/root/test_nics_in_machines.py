@@ -110,8 +110,7 @@ def test_half_a_nic_of_an_interrupted_attempt(fabric: SoftwareFabric, tmp_path: 
         assert machine.nics() == {DIRECT.port_id: BOTH[DIRECT.port_id]}
 
 
-@pytest.mark.usefixtures("tiny")
-def test_a_running_machine_gets_nics_and_gives_them_back(fabric: SoftwareFabric, tmp_path: Path) -> None:
+def test_a_running_machine_gets_nics_and_gives_them_back(fabric: SoftwareFabric, tiny: Path, tmp_path: Path) -> None:
     """Management NIC and VIP's VF before it starts, a member's VF and a normal port while it runs."""
     before = fabric.nics().scan()
     hosts.add(fabric.name, user := new_name(), "public")
@@ -124,7 +123,7 @@ def test_a_running_machine_gets_nics_and_gives_them_back(fabric: SoftwareFabric,
         member.mac: "192.0.2.101/24",
         normal.mac: "192.0.2.102/24",
     }
-    with talking_machine(tmp_path, addresses) as machine:
+    with talking_machine(tmp_path, tiny, addresses) as machine:
         wiring = MachineWiring(fabric.nics(), fabric, machine)
         plug(wiring, machine)
         machine.execute("cont")
