@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hydria.base import process
 from hydria.cloud.hypervisor.guest import BootImage
+from hydria.image.kernel import vmlinux
 from lab import kernel, layer, userland
 
 MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "isofs", "button", "evdev")
@@ -61,7 +62,7 @@ def built() -> Path:
 def _make(into: Path, debian: Path) -> None:
     tree = into / "tree"
     release = kernel.unpack(debian / "kernel.deb", tree)
-    (into / "vmlinux").write_bytes(kernel.vmlinux((tree / "boot" / f"vmlinuz-{release}").read_bytes()))
+    (into / "vmlinux").write_bytes(vmlinux((tree / "boot" / f"vmlinuz-{release}").read_bytes()))
     kernel.initramfs(into / "initramfs", tree, release, debian / "busybox", modules=MODULES, init=INIT)
     shutil.rmtree(tree)
     disk = into / "disk"
