@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from compute_fakes import NETWORKS, FakeFabric, FakeNics, KillableDatabase, Points
 from compute_hypervisors import FakeHypervisor, FakeMachines
@@ -28,6 +28,9 @@ KINDS: tuple[Kind, ...] = ("containers", "machines")
 
 class World:
     """One machine: what outlives the program, and the program, which can be killed and started again."""
+
+    _furnished: ClassVar[tuple[bytes, dict[str, str]] | None] = None
+    """A database with the networks, and their ids: every world begins with the same."""
 
     def __init__(
         self, directory: Path, *, kind: Kind = "containers", vfs: int = 4, hosts: int = 1, pfs: int = 1
@@ -54,9 +57,19 @@ class World:
                 for number in range(hosts)
             ),
         )
+        database = directory / "cloud.db"
+        if World._furnished is not None:
+            data, networks = World._furnished
+            self.networks = dict(networks)
+            database.write_bytes(data)
+            self.start()
+            return
         self.start()
         self.database.create_tables()
         self.networks = {name: self._network(name) for name in (*NETWORKS, "mgmt")}
+        self.close()
+        World._furnished = database.read_bytes(), self.networks
+        self.start()
 
     def start(self) -> None:
         self.database = KillableDatabase(self.cloud.database_url)
