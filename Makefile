@@ -43,7 +43,7 @@ lab: ## tests on real SR-IOV NICs, those of a throw-away virtual host (as root; 
 	@scripts/setup --lab
 	@$(RUN) python -m lab $(LAB)
 
-golden: ## rewrite tests/golden from the renderers; read the diff
+golden: ## rewrite tests/golden from the renderers, but for recorded specs; read the diff
 	GOLDEN_UPDATE=1 $(RUN) pytest -q tests/unit/render
 
 docs: ## rewrite docs/configuration.md from hydria/base/config.py

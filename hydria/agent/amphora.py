@@ -22,7 +22,7 @@ from hydria.agent.state import State
 from hydria.agent.statistics import Traffic
 from hydria.base import log
 from hydria.base.errors import Conflict, HydriaError, Invalid
-from hydria.model.spec import VERSION, AgentConfig, Fault, Interface, ListenerSpec, Observed, ObservedInterface, Spec
+from hydria.model.spec import AgentConfig, Fault, Interface, ListenerSpec, Observed, ObservedInterface, Spec
 from hydria.render.haproxy.config import Surroundings, render, served_listeners, unsupported
 from hydria.render.nftables import union
 
@@ -73,8 +73,6 @@ class Amphora:
 
     def apply(self, spec: Spec) -> Observed:
         """Raises Invalid, or Conflict for a spec that is older than the last one."""
-        if spec.version != VERSION:
-            raise Invalid(f"Spec of version {spec.version}: this agent knows version {VERSION}", field="version")
         if spec.amphora_id != self.id:
             raise Invalid(f"Spec for amphora {spec.amphora_id}: this is {self.id}", field="amphora_id")
         with self._lock:

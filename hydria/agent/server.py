@@ -17,7 +17,8 @@ from hydria.agent import firewall, haproxy
 from hydria.agent.amphora import Amphora
 from hydria.base import log, tls
 from hydria.base.errors import Forbidden, HydriaError, Invalid, NotFound, RequestError
-from hydria.model.spec import AgentConfig, Info, Spec
+from hydria.model import spec_versions
+from hydria.model.spec import AgentConfig, Info
 
 logger = log.Logger(__name__)
 
@@ -111,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "GET", "/v1/observed":
                 return self.server.amphora.observed()
             case "PUT", "/v1/spec":
-                return self.server.amphora.apply(_decode(body))
+                return self.server.amphora.apply(spec_versions.read(body))
             case _:
                 raise NotFound(f"No {self.command} {self.path} here")
 
@@ -134,10 +135,3 @@ def _version() -> str:
         return metadata.version("hydria")
     except metadata.PackageNotFoundError:
         return "unknown"
-
-
-def _decode(body: bytes) -> Spec:
-    try:
-        return msgspec.json.decode(body, type=Spec)
-    except msgspec.MsgspecError as error:
-        raise Invalid(f"Not a spec: {error}") from error

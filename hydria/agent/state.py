@@ -1,6 +1,7 @@
 """What the agent keeps on disk: the last good spec and its counters. Written atomically, for root only."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -8,11 +9,15 @@ import msgspec
 from msgspec import Struct
 
 from hydria.base import log
+from hydria.base.errors import Invalid
+from hydria.model import spec_versions
 from hydria.model.spec import Spec
 
 logger = log.Logger(__name__)
 
 S = TypeVar("S", bound=Struct)
+
+_SPEC = "spec"
 
 
 class State:
@@ -21,19 +26,23 @@ class State:
         self._directory = directory
 
     def load_spec(self) -> Spec | None:
-        return self.load("spec", Spec)
+        """Also that of another version of the agent, whose place we took."""
+        return self._load(_SPEC, spec_versions.read)
 
     def save_spec(self, spec: Spec) -> None:
-        self.save("spec", spec)
+        self.save(_SPEC, spec)
 
     def load(self, name: str, type_: type[S]) -> S | None:
-        """None if it was never saved, or is of another version of the agent: the controller will say it again."""
+        """None if it was never saved, or cannot be read: the controller will say it again."""
+        return self._load(name, msgspec.json.Decoder(type_).decode)
+
+    def _load(self, name: str, read: Callable[[bytes], S]) -> S | None:
         path = self._path(name)
         try:
-            return msgspec.json.decode(path.read_bytes(), type=type_)
+            return read(path.read_bytes())
         except FileNotFoundError:
             return None
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, Invalid) as error:
             logger.warning("state passed over", path=path, error=error)
             return None
 

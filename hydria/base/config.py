@@ -69,6 +69,9 @@ class Controller(Section, frozen=True):
     """Name or id of the network between controller and agents."""
     compute_flavor: str = "amphora"
     """Flavor of amphorae whose load balancer flavor names none."""
+    amphora_security_groups: tuple[str, ...] = ()
+    """Ids of security groups of the amphorae's management ports; empty: the default group of the service's project.
+    They have to let in 9443/tcp from the controllers."""
     image_tag: str = "amphora"
     loadbalancer_topology: Literal["SINGLE", "ACTIVE_STANDBY"] = "SINGLE"
     boot_timeout: float = 60.0

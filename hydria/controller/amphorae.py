@@ -17,6 +17,7 @@ from hydria.controller.boot import Boot, DidNotBoot, Running
 from hydria.controller.leftovers import Sweeper
 from hydria.controller.outside import Outside
 from hydria.controller.parallel import both
+from hydria.controller.security_groups import ensure_security_groups
 from hydria.controller.servers import why_dead
 from hydria.drivers.cloud import Port, Server
 from hydria.model.amphora import Amphora, Replacement
@@ -213,12 +214,15 @@ class Amphorae:
         if lost is not None or server is None or base is None or row.lb_network_ip is None:
             self.dispose(self._lost(row, lost or ""))
             return None
-        info = self._outside.client.info(row.id, row.lb_network_ip)
-        observed = self._outside.client.observed(row.id, row.lb_network_ip)
+        address, port = row.lb_network_ip, base
+        (info, observed), _ = both(
+            lambda: (self._outside.client.info(row.id, address), self._outside.client.observed(row.id, address)),
+            lambda: ensure_security_groups(self._outside, graph, port),
+        )
         members = tuple(port for port in ports if port.name == names.member_port(row.id))
         nics = {nic.mac_address: nic.name for nic in observed.interfaces}
         self._ensure_allowed_addresses(graph, base)
-        return Running(row, server.id, row.lb_network_ip, info, base, members, nics)
+        return Running(row, server.id, address, info, base, server.vcpus, members, nics)
 
     def _server_of(self, row: Amphora) -> Server | None:
         if row.compute_id is not None:

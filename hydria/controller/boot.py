@@ -15,9 +15,11 @@ from hydria.controller import desired, names
 from hydria.controller.leftovers import Sweeper, remove_amphora
 from hydria.controller.outside import Outside
 from hydria.controller.parallel import both
+from hydria.controller.security_groups import ensure_security_groups
 from hydria.controller.servers import why_dead
 from hydria.controller.vf_settings import with_vf_settings
 from hydria.drivers.cloud import FixedIp, Port, PortRequest, Server, ServerRequest
+from hydria.model import spec_versions
 from hydria.model.amphora import Amphora
 from hydria.model.graph import Graph
 from hydria.model.spec import VIP_INTERFACE, AgentConfig, Info
@@ -49,6 +51,8 @@ class Running:
     address: str
     info: Info
     base_port: Port
+    vcpus: int | None = None
+    """Of its server; None: not known."""
     member_ports: tuple[Port, ...] = ()
     """Attached or not."""
     nic_names: Mapping[str, str] = field(default_factory=dict)
@@ -102,7 +106,7 @@ class Boot:
         elif base is None:
             raise DidNotBoot(f"The base port of amphora {row.id} disappeared.")
         self._update(row.id, status=AmphoraStatus.BOOTING, **_facts(graph, base, server))
-        server = self._await_server(server)
+        server = self._await_server_and_groups(graph, base, server)
         address = self._management_address(server, base)
         info = self._await_agent(row.id, server.id, address)
         if base.vnic_type == "direct" and not info.nftables:
@@ -110,9 +114,11 @@ class Boot:
                 f"The image of amphora {row.id} has no nftables, without which the SR-IOV port of the VIP "
                 "would have no firewall. Build the amphora image with nftables."
             )
+        spec_versions.agreed(row.id, info.spec_versions)
         values = {"lb_network_ip": address, "cached_zone": server.zone, "status": AmphoraStatus.ALLOCATED}
         self._update(row.id, **values)
-        return Running(msgspec.structs.replace(row, compute_id=server.id, **values), server.id, address, info, base)
+        row = msgspec.structs.replace(row, compute_id=server.id, **values)
+        return Running(row, server.id, address, info, base, server.vcpus)
 
     def _create_server(self, graph: Graph, row: Amphora, base: Port | None) -> tuple[Port, Server]:
         """VF ports are in the server's create request: so the scheduler takes a host that has a VF for them."""
@@ -129,6 +135,7 @@ class Boot:
                 networks=(management.id,),
                 ports=(port.id,),
                 files=self._files(row.id, issued.pem),
+                security_groups=self._config.amphora_security_groups,
                 metadata={"amphora_id": row.id, "load_balancer_id": graph.load_balancer.id},
                 guaranteed_rate=port.qos_policy_id is not None,
             )
@@ -153,6 +160,11 @@ class Boot:
             agent.certificate: certificate,
             agent.ca_certificate: self._outside.authority.ca_pem,
         }
+
+    def _await_server_and_groups(self, graph: Graph, base: Port, server: Server) -> Server:
+        """While it is built, for which nothing of them is needed."""
+        up, _ = both(lambda: self._await_server(server), lambda: ensure_security_groups(self._outside, graph, base))
+        return up
 
     def _await_server(self, server: Server) -> Server:
         """Until it is ACTIVE. Before that its agent is not even asked: an ARP request that nobody answers costs 1 s."""

@@ -37,7 +37,15 @@ class Nics:
     """MAC address → name of interfaces that the amphora has already: renaming one would interrupt its traffic."""
 
 
-def spec(graph: Graph, amphora_id: str, nics: Nics, *, unserved: Collection[str], heartbeats: Heartbeats) -> Spec:
+def spec(
+    graph: Graph,
+    amphora_id: str,
+    nics: Nics,
+    *,
+    unserved: Collection[str],
+    heartbeats: Heartbeats,
+    threads: int | None = None,
+) -> Spec:
     """`graph` holds nothing that is being deleted; `unserved` are members without a way to them."""
     pools = tuple(_pool(node, unserved) for node in graph.pools if node.pool.admin_state_up)
     served = {pool.id for pool in pools}
@@ -55,6 +63,7 @@ def spec(graph: Graph, amphora_id: str, nics: Nics, *, unserved: Collection[str]
         ),
         pools=pools,
         heartbeats=heartbeats,
+        threads=threads,
     )
 
 

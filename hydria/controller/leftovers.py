@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 from hydria.base.errors import HydriaError, Retryable
@@ -14,6 +15,7 @@ _POLL = 0.03
 _DELETE_SECONDS = 20.0
 _LATER_SECONDS = 120.0
 """Longer than any call of a killed process may be under way."""
+Remove = Callable[[Outside, str], int]
 _GONE = (None, "DELETED", "SOFT_DELETED")
 
 log = Logger(__name__)
@@ -48,6 +50,14 @@ def remove_vip_port(outside: Outside, load_balancer_id: str, port_id: str | None
     return len(ports)
 
 
+def remove_security_groups(outside: Outside, load_balancer_id: str) -> int:
+    """After all ports that have it. Returns how many there were."""
+    groups = outside.cloud.find_security_groups(names.security_group(load_balancer_id))
+    for group in groups:
+        outside.cloud.delete_security_group(group.id)
+    return len(groups)
+
+
 class Sweeper:
     """A call of a process that was killed may take effect after its successor has cleaned up: so ids that are done
     with are looked up once more. Only those: names say "octavia", and another Octavia's ports are not ours to judge.
@@ -55,18 +65,21 @@ class Sweeper:
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
-        self._due: dict[tuple[bool, str], float] = {}
+        self._due: dict[tuple[Remove, str], float] = {}
         self._lock = threading.Lock()
 
     def amphora_removed(self, amphora_id: str) -> None:
-        self._remember(True, amphora_id)
+        self._remember(remove_amphora, amphora_id)
 
-    def load_balancer_removed(self, load_balancer_id: str) -> None:
-        self._remember(False, load_balancer_id)
+    def vip_port_removed(self, load_balancer_id: str) -> None:
+        self._remember(remove_vip_port, load_balancer_id)
 
-    def _remember(self, is_amphora: bool, id_: str) -> None:
+    def security_groups_removed(self, load_balancer_id: str) -> None:
+        self._remember(remove_security_groups, load_balancer_id)
+
+    def _remember(self, remove: Remove, id_: str) -> None:
         with self._lock:
-            self._due[is_amphora, id_] = time.monotonic() + _LATER_SECONDS
+            self._due[remove, id_] = time.monotonic() + _LATER_SECONDS
 
     def sweep(self, now: float | None = None) -> int:
         """Look at all that are due. Returns how many things were left over."""
@@ -74,14 +87,14 @@ class Sweeper:
         with self._lock:
             due = [key for key, at in self._due.items() if at <= now]
         found = 0
-        for is_amphora, id_ in due:
+        for remove, id_ in due:
             try:
-                left = remove_amphora(self._outside, id_) if is_amphora else remove_vip_port(self._outside, id_)
+                left = remove(self._outside, id_)
             except HydriaError as error:
                 log.warning("sweeping failed", id=id_, reason=error)
                 continue
             with self._lock:
-                self._due.pop((is_amphora, id_), None)
+                self._due.pop((remove, id_), None)
             if left:
                 log.warning("left over things removed", id=id_, number=left)
             found += left

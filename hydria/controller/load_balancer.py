@@ -2,16 +2,19 @@
 
 import time
 
+import msgspec
+
 from hydria.base.errors import RequestError, Retryable, Terminal
 from hydria.base.log import Logger
 from hydria.controller import desired, nics
 from hydria.controller.amphorae import Amphorae
 from hydria.controller.boot import Running
 from hydria.controller.desired import Nics
-from hydria.controller.leftovers import Sweeper, remove_vip_port
+from hydria.controller.leftovers import Sweeper, remove_security_groups, remove_vip_port
 from hydria.controller.outside import Outside
 from hydria.controller.result import Again, Done, Failed, Gone, Result
 from hydria.controller.vip import ensure_vip_port
+from hydria.model import spec_versions
 from hydria.model.graph import Graph, without_deleted
 from hydria.model.spec import VIP_INTERFACE, Heartbeats, Observed, Spec
 from hydria.model.status import OperatingStatus
@@ -74,18 +77,36 @@ class LoadBalancers:
             names=running.nic_names,
         )
         heartbeats = Heartbeats(controllers=(config.heartbeat_address,), interval=config.heartbeat_interval)
-        return desired.spec(graph, running.row.id, known, unserved=plugged.faults, heartbeats=heartbeats)
+        return desired.spec(
+            graph,
+            running.row.id,
+            known,
+            unserved=plugged.faults,
+            heartbeats=heartbeats,
+            threads=running.vcpus,
+        )
 
     def _apply(self, running: Running, spec: Spec) -> Observed:
+        document = spec_versions.for_agent(spec, running.info.spec_versions)
         deadline = time.monotonic() + _NIC_SECONDS
         while True:
-            observed = self._outside.client.put_spec(running.address, spec)
+            observed = self._put(running, document)
             if not _interface_faults(observed) or time.monotonic() > deadline:
                 break
             self._outside.pause(_NIC_POLL)
         if any(nic.name == VIP_INTERFACE and nic.carrier for nic in observed.interfaces):
             self._outside.vitals.saw_link(running.row.id)
-        return observed
+        return msgspec.structs.replace(observed, faults=(*observed.faults, *document.losses))
+
+    def _put(self, running: Running, document: spec_versions.Document) -> Observed:
+        try:
+            return self._outside.client.put_spec(running.address, document)
+        except Terminal as error:
+            # An agent may be exchanged in place, after it was asked for its versions and before it was given a spec.
+            versions = self._outside.client.info(running.row.id, running.address).spec_versions
+            if document.version in versions:
+                raise
+            raise Retryable(error.message, after=0) from error
 
     def _teardown(self, graph: Graph) -> Gone:
         """The server first, so that nothing listens any more, then what it used, the VIP last."""
@@ -94,7 +115,10 @@ class LoadBalancers:
             self._amphorae.dispose(row)
         if lb.vip_port_owned:
             remove_vip_port(self._outside, lb.id, lb.vip_port_id)
-            self._sweeper.load_balancer_removed(lb.id)
+            self._sweeper.vip_port_removed(lb.id)
+        if lb.vip_vnic_type == "normal":
+            remove_security_groups(self._outside, lb.id)
+            self._sweeper.security_groups_removed(lb.id)
         return Gone()
 
 

@@ -14,6 +14,11 @@ def vip_device(load_balancer_id: str) -> str:
     return f"lb-{load_balancer_id}"
 
 
+def security_group(load_balancer_id: str) -> str:
+    """Of the ports that carry its VIPs, where they are ordinary ones."""
+    return f"lb-{load_balancer_id}"
+
+
 def base_port(amphora_id: str) -> str:
     """Of the port that carries the VIPs on the amphora."""
     return f"octavia-lb-vrrp-{amphora_id}"

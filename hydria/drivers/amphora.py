@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from hydria.model.spec import Info, Observed, Spec
+from hydria.model.spec import Info, Observed
+from hydria.model.spec_versions import Document
 
 
 class AmphoraClient(Protocol):
@@ -13,6 +14,6 @@ class AmphoraClient(Protocol):
 
     def info(self, amphora_id: str, address: str) -> Info: ...
 
-    def put_spec(self, address: str, spec: Spec) -> Observed: ...
+    def put_spec(self, address: str, document: Document) -> Observed: ...
 
     def observed(self, amphora_id: str, address: str) -> Observed: ...

@@ -10,7 +10,8 @@ import msgspec
 from cachetools import LRUCache
 
 from hydria.base.errors import Retryable, Terminal
-from hydria.model.spec import PORT, Info, Observed, Spec
+from hydria.model.spec import PORT, Info, Observed
+from hydria.model.spec_versions import Document
 
 _CONNECT_TIMEOUT = 0.5
 """Polling an agent that boots must be quick, and the management network is local."""
@@ -62,9 +63,9 @@ class HttpsAmphoraClient:
     def info(self, amphora_id: str, address: str) -> Info:
         return self._call("GET", "/v1/info", Info, amphora_id=amphora_id, address=address)
 
-    def put_spec(self, address: str, spec: Spec) -> Observed:
-        body = msgspec.json.encode(spec)
-        return self._call("PUT", "/v1/spec", Observed, amphora_id=spec.amphora_id, address=address, body=body)
+    def put_spec(self, address: str, document: Document) -> Observed:
+        id_, body = document.amphora_id, document.body
+        return self._call("PUT", "/v1/spec", Observed, amphora_id=id_, address=address, body=body)
 
     def observed(self, amphora_id: str, address: str) -> Observed:
         return self._call("GET", "/v1/observed", Observed, amphora_id=amphora_id, address=address)

@@ -50,6 +50,7 @@ class Port(Struct, kw_only=True, frozen=True):
     allowed_addresses: tuple[str, ...] = ()
     trusted: bool = False
     port_security: bool = True
+    security_groups: tuple[str, ...] = ()
     created_at: str = ""
     """ISO time: a sweeper leaves young ports alone."""
 
@@ -76,6 +77,29 @@ class PortRequest(Struct, kw_only=True, frozen=True):
     """False: any address may be sent from it. Such a port has neither allowed addresses nor security groups."""
 
 
+Ethertype = Literal["IPv4", "IPv6"]
+
+
+class SecurityGroupRule(Struct, kw_only=True, frozen=True, order=True):
+    """In Neutron's words. What is not said is anything."""
+
+    direction: Literal["ingress", "egress"] = "ingress"
+    ethertype: Ethertype
+    protocol: str | None = None
+    """tcp, udp, sctp, icmp, ipv6-icmp, or a number as text."""
+    port_range_min: int | None = None
+    """Of icmp and ipv6-icmp: the type."""
+    port_range_max: int | None = None
+    remote_ip_prefix: str | None = None
+    remote_group_id: str | None = None
+
+
+class SecurityGroup(Struct, kw_only=True, frozen=True):
+    id: str
+    rules: Mapping[str, SecurityGroupRule] = field(default_factory=dict)
+    """By their ids."""
+
+
 class Server(Struct, kw_only=True, frozen=True):
     id: str
     name: str
@@ -86,6 +110,8 @@ class Server(Struct, kw_only=True, frozen=True):
     addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By network name."""
     flavor: str | None = None
+    vcpus: int | None = None
+    """Of the flavor as it was when the server was made; None: not known, as in create_server's answer."""
     image_id: str | None = None
     zone: str | None = None
 
@@ -102,6 +128,8 @@ class ServerRequest(Struct, kw_only=True, frozen=True):
     availability_zone: str | None = None
     server_group_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    security_groups: tuple[str, ...] = ()
+    """Of the ports that the cloud makes; empty: its default."""
     guaranteed_rate: bool = False
     """One of `ports` has a QoS policy, which may ask for a minimum bandwidth."""
 
@@ -128,6 +156,24 @@ class Cloud(Protocol):
         """Raises Conflict (address in use), Invalid (address not in the subnet), Terminal (none left)."""
 
     def set_allowed_addresses(self, port_id: str, addresses: Sequence[str]) -> None: ...
+
+    def set_security_groups(self, port_id: str, group_ids: Sequence[str]) -> None:
+        """Raises NotFound when one of them is gone."""
+
+    def find_security_groups(self, name: str) -> tuple[SecurityGroup, ...]:
+        """Those of that name in our own project, the eldest first."""
+
+    def create_security_group(self, name: str) -> SecurityGroup:
+        """With the rules that the cloud gives to each new one. Raises Terminal (quota)."""
+
+    def add_security_group_rules(self, group_id: str, rules: Sequence[SecurityGroupRule]) -> None:
+        """All or none. Raises Retryable when one is there already, Terminal (quota)."""
+
+    def remove_security_group_rule(self, rule_id: str) -> None:
+        """A rule that is gone already is fine."""
+
+    def delete_security_group(self, group_id: str) -> None:
+        """A group that is gone already is fine. Raises Retryable while a port has it."""
 
     def ensure_rate_policy(self, name: str, *, min_mbps: int, max_mbps: int) -> str:
         """Id of our QoS policy of that name, made if it is not there, with these rates of sending; 0: none.

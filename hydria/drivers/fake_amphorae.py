@@ -2,18 +2,23 @@
 
 import msgspec
 
-from hydria.base.errors import Retryable
+from hydria.base.errors import Retryable, Terminal
 from hydria.drivers.cloud import Server
 from hydria.drivers.fakes import FakeCloud
-from hydria.model.spec import AgentConfig, Fault, Info, Interface, Observed, ObservedInterface, Spec
+from hydria.model.spec import VERSIONS, AgentConfig, Fault, Info, Interface, Observed, ObservedInterface, Spec
+from hydria.model.spec_versions import Document, read
 
 
 class FakeAmphorae:
     """drivers.amphora.AmphoraClient for the servers of `cloud`. Specs live and die with their server."""
 
-    def __init__(self, cloud: FakeCloud, *, nftables: bool = True) -> None:
+    def __init__(self, cloud: FakeCloud, *, nftables: bool = True, versions: tuple[int, ...] = VERSIONS) -> None:
         self.cloud = cloud
         self.nftables = nftables
+        self.versions = versions
+        """Of the spec, that the agents know. Another one is refused, whatever they were told of it before."""
+        self.documents: dict[str, Document] = {}
+        """Amphora id → what it was given last, as it was worded."""
         self.silent: set[str] = set()
         """Amphorae whose agent does not answer."""
         self.faults: dict[str, Fault] = {}
@@ -31,11 +36,15 @@ class FakeAmphorae:
     def info(self, amphora_id: str, address: str) -> Info:
         with self.cloud.interruptions.call("info"):
             self._server(amphora_id, address)
-            return Info(agent_version="fake", haproxy_version="2.6", nftables=self.nftables)
+            versions = self.versions
+            return Info(agent_version="fake", spec_versions=versions, haproxy_version="2.6", nftables=self.nftables)
 
-    def put_spec(self, address: str, spec: Spec) -> Observed:
+    def put_spec(self, address: str, document: Document) -> Observed:
         with self.cloud.interruptions.call("put_spec"):
-            server = self._server(spec.amphora_id, address)
+            server = self._server(document.amphora_id, address)
+            if document.version not in self.versions:
+                raise Terminal(f"PUT /v1/spec at amphora {document.amphora_id}: 400 version {document.version}")
+            spec = read(document.body)
             last = self._specs.get(server.id)
             if last is not None and spec.generation < last.generation:
                 raise Retryable(
@@ -43,6 +52,7 @@ class FakeAmphorae:
                     after=0,
                 )
             self._specs[server.id] = spec
+            self.documents[document.amphora_id] = document
             return self._observed(server, spec)
 
     def observed(self, amphora_id: str, address: str) -> Observed:

@@ -15,6 +15,7 @@ import msgspec
 
 from hydria.base.errors import Conflict, Invalid, Retryable, Terminal, not_found
 from hydria.drivers.cloud import FixedIp, Network, Port, PortRequest, Server, ServerRequest, Subnet
+from hydria.drivers.fake_security_groups import DEFAULT, FakeSecurityGroups
 from hydria.drivers.interruptions import Interruptions
 from hydria.model.spec import Route
 
@@ -51,10 +52,11 @@ class _Host:
         return self.vfs.get(network_id, 0) - sum(taken == network_id for taken in self.taken.values())
 
 
-class FakeCloud:
+class FakeCloud(FakeSecurityGroups):
     """drivers.cloud.Cloud in memory. One lock around everything: callers may be many threads."""
 
     def __init__(self, interruptions: Interruptions | None = None, *, build_polls: int = 1) -> None:
+        super().__init__()
         self.interruptions = interruptions or Interruptions()
         self.build_polls = build_polls
         """Times that a new server is seen in BUILD before it is ACTIVE or ERROR."""
@@ -64,6 +66,8 @@ class FakeCloud:
         self.guests: dict[str, _Guest] = {}
         self.hosts: dict[str, _Host] = {}
         self.flavors = {"amphora"}
+        self.vcpus: dict[str, int | None] = {"amphora": 1}
+        """By flavor. None, or left out: a cloud that does not tell."""
         self.images = {"amphora": "image-1"}
         self.existing: set[tuple[str, str]] = set()
         """(kind, id) of QoS policies and security groups."""
@@ -271,6 +275,9 @@ class FakeCloud:
             raise not_found("Network", request.network_id)
         if not request.port_security and (request.allowed_addresses or request.security_groups):
             raise Invalid("Port Security must be enabled in order to have allowed address pairs or security groups.")
+        self._check_groups(request.security_groups or ())
+        protected = request.port_security and network.port_security_enabled
+        groups = (DEFAULT,) if request.security_groups is None and protected else request.security_groups or ()
         asked = request.fixed_ips or tuple(FixedIp(subnet_id=id_) for id_ in network.subnets[:1])
         fixed: list[FixedIp] = []
         for item in asked:
@@ -288,7 +295,8 @@ class FakeCloud:
             qos_policy_id=request.qos_policy_id,
             allowed_addresses=request.allowed_addresses,
             trusted=request.trusted,
-            port_security=request.port_security and network.port_security_enabled,
+            port_security=protected,
+            security_groups=groups,
             created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         )
         self.ports[port.id] = port
@@ -312,7 +320,13 @@ class FakeCloud:
             if port.device_id == guest.server.id:
                 found = addresses.setdefault(self.networks[port.network_id].name, [])
                 found.extend(ip.ip_address for ip in port.fixed_ips if ip.ip_address)
-        return msgspec.structs.replace(guest.server, status="ACTIVE", addresses=addresses, zone=guest.host)
+        return msgspec.structs.replace(
+            guest.server,
+            status="ACTIVE",
+            addresses=addresses,
+            zone=guest.host,
+            vcpus=self.vcpus.get(guest.request.flavor),
+        )
 
     def _schedule(self, request: ServerRequest) -> str | None:
         return next((host.name for host in self.hosts.values() if not self._unfit(host, request)), None)

@@ -16,7 +16,16 @@ from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from hydria.base.config import Identity
 from hydria.base.errors import Conflict, Forbidden, HydriaError, Invalid, NotFound, Retryable, Terminal, Unauthorized
 from hydria.drivers import openstack_shapes as shapes
-from hydria.drivers.cloud import Network, Port, PortRequest, Server, ServerRequest, Subnet
+from hydria.drivers.cloud import (
+    Network,
+    Port,
+    PortRequest,
+    SecurityGroup,
+    SecurityGroupRule,
+    Server,
+    ServerRequest,
+    Subnet,
+)
 from hydria.drivers.openstack_shapes import Json
 
 _TIMEOUT = 30.0
@@ -27,6 +36,8 @@ _DETACH_SECONDS = 15.0
 _VERSIONS = {"network": "/v2.0", "image": "/v2", "compute": ""}
 """Appended to the catalogue's URL where that names no version."""
 
+_EMBEDDED_FLAVOR = "2.47"
+"""From this microversion on (Pike) a server tells its vCPUs, even if its flavor is gone or hidden."""
 _GUARANTEED_RATE = "2.72"
 """Before this microversion Nova refuses servers whose ports have a minimum bandwidth."""
 
@@ -103,11 +114,48 @@ class OpenStackCloud:
             raise Terminal(error.message) from error
 
     def set_allowed_addresses(self, port_id: str, addresses: Sequence[str]) -> None:
-        pairs = [{"ip_address": address} for address in addresses]
+        self._change_port(port_id, {"allowed_address_pairs": [{"ip_address": address} for address in addresses]})
+
+    def set_security_groups(self, port_id: str, group_ids: Sequence[str]) -> None:
+        self._change_port(port_id, {"security_groups": list(group_ids)})
+
+    def _change_port(self, port_id: str, values: Json) -> None:
         try:
-            self._network("PUT", f"/ports/{port_id}", {"port": {"allowed_address_pairs": pairs}})
+            self._network("PUT", f"/ports/{port_id}", {"port": values})
         except Refused as error:
             raise (NotFound if error.status == 404 else Terminal)(error.message) from error
+
+    def find_security_groups(self, name: str) -> tuple[SecurityGroup, ...]:
+        # Names are free: a tenant may call one of his own so.
+        query = {"name": name, "project_id": self._session.get_project_id()}
+        try:
+            found = self._network("GET", "/security-groups", query=query)["security_groups"]
+        except Refused as error:
+            raise Terminal(error.message) from error
+        found.sort(key=lambda group: (group.get("created_at") or "", group["id"]))
+        return tuple(map(shapes.security_group, found))
+
+    def create_security_group(self, name: str) -> SecurityGroup:
+        body = {"security_group": {"name": name, "description": "Made by Hydria, which keeps its rules."}}
+        try:
+            return shapes.security_group(self._network("POST", "/security-groups", body)["security_group"])
+        except Refused as error:
+            raise Terminal(error.message) from error
+
+    def add_security_group_rules(self, group_id: str, rules: Sequence[SecurityGroupRule]) -> None:
+        body = {"security_group_rules": shapes.rule_bodies(group_id, rules)}
+        try:
+            self._network("POST", "/security-group-rules", body)
+        except Refused as error:
+            # The group is gone, or another of us was faster: the next round sees it.
+            passes = error.status == 404 or error.kind == "SecurityGroupRuleExists"
+            raise (Retryable if passes else Terminal)(error.message) from error
+
+    def remove_security_group_rule(self, rule_id: str) -> None:
+        self._gone("network", f"/security-group-rules/{rule_id}")
+
+    def delete_security_group(self, group_id: str) -> None:
+        self._gone("network", f"/security-groups/{group_id}")
 
     def ensure_rate_policy(self, name: str, *, min_mbps: int, max_mbps: int) -> str:
         try:
@@ -158,12 +206,14 @@ class OpenStackCloud:
 
     def find_servers(self, name: str) -> tuple[Server, ...]:
         # Nova takes a regular expression; a name of ours holds nothing that means something in one.
-        answer = self._compute("GET", "/servers/detail", query={"name": f"^{name}$"})
+        query = {"name": f"^{name}$"}
+        answer = self._call("compute", "GET", "/servers/detail", query=query, microversion=_EMBEDDED_FLAVOR)
         return tuple(server for server in map(shapes.server, answer["servers"]) if server.name == name)
 
     def server(self, server_id: str) -> Server | None:
         try:
-            return shapes.server(self._compute("GET", f"/servers/{server_id}")["server"])
+            path = f"/servers/{server_id}"
+            return shapes.server(self._call("compute", "GET", path, microversion=_EMBEDDED_FLAVOR)["server"])
         except Refused as error:
             if error.status == 404:
                 return None

@@ -2,13 +2,40 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hydria.drivers.cloud import FixedIp, Network, Port, PortRequest, Server, ServerRequest, Subnet
+import msgspec
+
+from hydria.drivers.cloud import (
+    FixedIp,
+    Network,
+    Port,
+    PortRequest,
+    SecurityGroup,
+    SecurityGroupRule,
+    Server,
+    ServerRequest,
+    Subnet,
+)
 from hydria.model.spec import Route
 
 Json = dict[str, Any]
+
+_ANYWHERE = ("0.0.0.0/0", "::/0")
+_PROTOCOLS = {
+    ("IPv6", "icmp"): "ipv6-icmp",
+    ("IPv6", "icmpv6"): "ipv6-icmp",
+    ("IPv6", "58"): "ipv6-icmp",
+    **{
+        (ethertype, other): name
+        for ethertype in ("IPv4", "IPv6")
+        for other, name in (("6", "tcp"), ("17", "udp"), ("132", "sctp"), ("vrrp", "112"), ("any", None))
+    },
+}
+"""Other names of a protocol → ours."""
+FLAVOR = "compute_flavor"
+"""Key of a server's metadata: the id of its flavor."""
 
 
 def network(body: Json) -> Network:
@@ -50,6 +77,7 @@ def port(body: Json) -> Port:
         allowed_addresses=tuple(pair["ip_address"] for pair in body.get("allowed_address_pairs") or ()),
         trusted=str((body.get("binding:profile") or {}).get("trusted")).lower() == "true",
         port_security=body.get("port_security_enabled", True),
+        security_groups=tuple(body.get("security_groups") or ()),
         created_at=body.get("created_at") or "",
     )
 
@@ -83,14 +111,49 @@ def port_body(request: PortRequest) -> Json:
     return body
 
 
+def security_group(body: Json) -> SecurityGroup:
+    rules = body.get("security_group_rules") or ()
+    return SecurityGroup(id=body["id"], rules={rule["id"]: _rule(rule) for rule in rules})
+
+
+def _rule(body: Json) -> SecurityGroupRule:
+    """What means the same reads the same, whoever made the rule, and by which name of the protocol."""
+    protocol = body.get("protocol")
+    prefix = body.get("remote_ip_prefix")
+    if protocol is not None:
+        protocol = _PROTOCOLS.get((body["ethertype"], str(protocol).lower()), str(protocol).lower())
+    return SecurityGroupRule(
+        direction=body["direction"],
+        ethertype=body["ethertype"],
+        protocol=protocol,
+        port_range_min=body.get("port_range_min"),
+        port_range_max=body.get("port_range_max"),
+        remote_ip_prefix=None if prefix in _ANYWHERE else prefix,
+        remote_group_id=body.get("remote_group_id") or body.get("remote_address_group_id"),
+    )
+
+
+def rule_bodies(group_id: str, rules: Iterable[SecurityGroupRule]) -> list[Json]:
+    return [
+        {
+            "security_group_id": group_id,
+            **{name: value for name, value in msgspec.structs.asdict(rule).items() if value is not None},
+        }
+        for rule in rules
+    ]
+
+
 def server(body: Json) -> Server:
+    """From microversion 2.47 on it holds the flavor, but not the flavor's id."""
+    flavor, metadata = body.get("flavor") or {}, body.get("metadata") or {}
     return Server(
         id=body["id"],
         name=body["name"],
         status=body["status"],
         fault=(body.get("fault") or {}).get("message"),
         addresses={name: [item["addr"] for item in items] for name, items in (body.get("addresses") or {}).items()},
-        flavor=(body.get("flavor") or {}).get("id"),
+        flavor=flavor.get("id") or metadata.get(FLAVOR),
+        vcpus=flavor.get("vcpus"),
         image_id=(body.get("image") or {}).get("id"),
         zone=body.get("OS-EXT-AZ:availability_zone"),
     )
@@ -102,11 +165,14 @@ def server_body(request: ServerRequest) -> Json:
         "flavorRef": request.flavor,
         "imageRef": request.image_id,
         "config_drive": True,
-        "metadata": dict(request.metadata),
+        "metadata": {**request.metadata, FLAVOR: request.flavor},
         "networks": [*({"uuid": id_} for id_ in request.networks), *({"port": id_} for id_ in request.ports)],
     }
     if request.files:
         server["user_data"] = _user_data(request.files)
+    if request.security_groups:
+        # Nova takes ids as names, and applies them to the ports that it makes itself.
+        server["security_groups"] = [{"name": id_} for id_ in request.security_groups]
     if request.availability_zone is not None:
         server["availability_zone"] = request.availability_zone
     body: Json = {"server": server}

@@ -8,6 +8,7 @@ from hydria.model.field import CREATE, Cidr, Port, Text, Uuid
 from hydria.model.resource import Provisioned
 
 ListenerProtocol = Literal["TCP", "UDP", "SCTP", "HTTP", "HTTPS", "TERMINATED_HTTPS", "PROMETHEUS"]
+Layer4 = Literal["TCP", "UDP", "SCTP"]
 Timeout = Annotated[int, Meta(ge=0, le=24 * 24 * 3600 * 1000)]
 """Milliseconds, at most 24 days: HAProxy's own limit."""
 
@@ -25,3 +26,8 @@ class Listener(Provisioned, kw_only=True, frozen=True):
     timeout_member_data: Timeout = 50_000
     timeout_tcp_inspect: Timeout = 0
     allowed_cidrs: list[Cidr] | None = None
+
+
+def layer4(protocol: ListenerProtocol) -> Layer4:
+    """What shares a port number: everything that is not UDP or SCTP runs over TCP."""
+    return protocol if protocol in ("UDP", "SCTP") else "TCP"

@@ -11,7 +11,7 @@ import msgspec
 
 from hydria.base.errors import Conflict, Invalid, Unsupported, invalid_field
 from hydria.model.flavor import FlavorData
-from hydria.model.listener import Listener
+from hydria.model.listener import Listener, layer4
 from hydria.model.load_balancer import LoadBalancer, Topology, VnicType
 from hydria.model.pool import HealthMonitor, Member, Pool, SessionPersistence
 
@@ -116,11 +116,6 @@ def vip_families(load_balancer: LoadBalancer) -> frozenset[int]:
     return frozenset(ipaddress.ip_address(address).version for address in addresses if address)
 
 
-def layer4(listener: Listener) -> str:
-    """What shares a port number: everything that is not UDP or SCTP runs over TCP."""
-    return listener.protocol if listener.protocol in ("UDP", "SCTP") else "TCP"
-
-
 def check_listener(
     listener: Listener, load_balancer: LoadBalancer, families: Collection[int], siblings: Iterable[Listener]
 ) -> None:
@@ -128,8 +123,8 @@ def check_listener(
     check_served("listener protocol", listener.protocol)
     _check_insert_headers(listener)
     _check_allowed_cidrs(listener, load_balancer, families)
-    key = (layer4(listener), listener.protocol_port)
-    if any((layer4(other), other.protocol_port) == key for other in siblings if other.id != listener.id):
+    key = (layer4(listener.protocol), listener.protocol_port)
+    if any((layer4(other.protocol), other.protocol_port) == key for other in siblings if other.id != listener.id):
         raise Conflict(
             f"Another Listener on this Load Balancer is already using protocol {key[0]} and protocol_port {key[1]}"
         )

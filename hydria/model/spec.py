@@ -1,7 +1,8 @@
 """What one amphora must be, whole: the only thing the controller tells an agent, and the agent's answers.
 
 `PUT /v1/spec` carries a Spec and is answered with an Observed; `GET /v1/observed` gives the latter at any time,
-`GET /v1/info` an Info. Names are the API's. Nothing is a delta: what a Spec does not hold is taken away.
+`GET /v1/info` an Info. Names are the API's. Nothing is a delta: what a Spec does not hold is taken away. What other
+versions of a Spec look like stands in spec_versions.py; Observed and Info have none: they only gain optional fields.
 """
 
 from typing import Literal
@@ -11,9 +12,9 @@ from msgspec import Struct, field
 from hydria.model.listener import ListenerProtocol
 from hydria.model.pool import Algorithm, HttpMethod, MonitorType, PoolProtocol, SessionPersistence
 
-VERSION = 1
-VERSIONS: tuple[int, ...] = (VERSION,)
-"""That an agent of this version takes."""
+VERSION = 2
+VERSIONS: tuple[int, ...] = (1, 2)
+"""That we understand, as agent and as controller."""
 PORT = 9443
 """TCP port of the agent on the management network."""
 NAMESPACE = "amphora-haproxy"
@@ -114,12 +115,15 @@ class Spec(Struct, kw_only=True, frozen=True):
     peers: tuple[str, ...] = ()
     """Addresses of the load balancer's other amphora in the VIP's network: only they may speak VRRP to this one."""
     heartbeats: Heartbeats = Heartbeats()
+    threads: int | None = None
+    """Of HAProxy: the vCPUs of the server, on whose host it may see many more. None: HAProxy's own choice."""
 
 
 class Fault(Struct, kw_only=True, frozen=True):
     """One thing of the spec that could not be made so."""
 
-    resource_type: Literal["loadbalancer", "listener", "pool", "member", "interface"]
+    resource_type: str
+    """loadbalancer, listener, pool, member, interface; a newer agent may know more."""
     resource_id: str
     """For an interface its port_id."""
     reason: str

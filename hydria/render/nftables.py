@@ -14,16 +14,14 @@ from typing import Any, TypeAlias
 import msgspec
 
 from hydria.model.spec import PEERS_PORT, VIP_INTERFACE, ListenerSpec
+from hydria.render.admission import VRRP, Version, sources, transport
 
 TABLE = "hydria"
 CHAIN = "input"
 ECHO_PER_SECOND = 20
 ECHO_BURST = 50
-_VRRP = 112
-"""IP protocol number (RFC 9568)."""
 
 Json: TypeAlias = dict[str, Any]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 _FAMILY = {4: "ip", 6: "ip6"}
@@ -75,33 +73,15 @@ def _set(name: str, type_: list[str], elements: Sequence[Sequence[Any]], *, inte
     return {"set": definition}
 
 
-def _sources(listener: ListenerSpec, version: int) -> list[Network] | None:
-    """Allowed networks of one family, without overlaps, which a set of intervals would refuse; None: anybody."""
-    if not listener.allowed_cidrs:
-        return None
-    networks = [ipaddress.ip_network(cidr, strict=False) for cidr in listener.allowed_cidrs]
-    merged: list[Network] = []
-    # Each family by itself: 0.0.0.0/0 says nothing about IPv6 (H-7).
-    if version == 4:
-        merged += ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv4Network))
-    else:
-        merged += ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv6Network))
-    return None if any(network.prefixlen == 0 for network in merged) else merged
+def _open_to_all(listeners: Iterable[ListenerSpec], version: Version) -> set[tuple[str, int]]:
+    return {(transport(one), one.protocol_port) for one in listeners if sources(one, version) is None}
 
 
-def _transport(listener: ListenerSpec) -> str:
-    return listener.protocol.lower() if listener.protocol in ("UDP", "SCTP") else "tcp"
-
-
-def _open_to_all(listeners: Iterable[ListenerSpec], version: int) -> set[tuple[str, int]]:
-    return {(_transport(one), one.protocol_port) for one in listeners if _sources(one, version) is None}
-
-
-def _allowed(listeners: Iterable[ListenerSpec], version: int) -> Iterator[tuple[Json, str, int]]:
+def _allowed(listeners: Iterable[ListenerSpec], version: Version) -> Iterator[tuple[Json, str, int]]:
     for listener in listeners:
-        for network in _sources(listener, version) or ():
+        for network in sources(listener, version) or ():
             prefix = {"prefix": {"addr": str(network.network_address), "len": network.prefixlen}}
-            yield prefix, _transport(listener), listener.protocol_port
+            yield prefix, transport(listener), listener.protocol_port
 
 
 def _rules() -> Iterator[list[Json]]:
@@ -134,7 +114,7 @@ def _peers(peers: Iterable[str]) -> Iterator[list[Json]]:
     accept, counter = {"accept": None}, {"counter": None}
     for peer in sorted(map(ipaddress.ip_address, peers), key=lambda address: (address.version, address)):
         here = [_match(_meta("iifname"), VIP_INTERFACE), _match(_payload(_FAMILY[peer.version], "saddr"), str(peer))]
-        yield [*here, _match(_meta("l4proto"), _VRRP), counter, accept]
+        yield [*here, _match(_meta("l4proto"), VRRP), counter, accept]
         yield [*here, _match(_payload("tcp", "dport"), PEERS_PORT), counter, accept]
 
 
@@ -154,5 +134,5 @@ def union(new: Iterable[ListenerSpec], old: Iterable[ListenerSpec]) -> tuple[Lis
     """What is open while HAProxy changes over: the new listeners' ports, and still those that it is about to leave."""
     taken: dict[tuple[str, int], ListenerSpec] = {}
     for listener in itertools.chain(new, old):
-        taken.setdefault((_transport(listener), listener.protocol_port), listener)
+        taken.setdefault((transport(listener), listener.protocol_port), listener)
     return tuple(taken.values())

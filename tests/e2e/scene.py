@@ -149,6 +149,11 @@ class Scene:
         ports = self.admin.call("GET", "/v2.0/ports", service="network")["ports"]
         return [port for port in ports if port["device_owner"] != "" or port["name"].startswith("octavia-")]
 
+    def security_groups(self) -> list[Json]:
+        """Those of load balancers."""
+        groups = self.service.call("GET", "/v2.0/security-groups", service="network")["security_groups"]
+        return [group for group in groups if group["name"].startswith("lb-")]
+
     def servers(self) -> list[Json]:
         return list(self.admin.call("GET", "/servers/detail?all_tenants=1", service="compute")["servers"])
 
@@ -159,6 +164,7 @@ class Scene:
             "amphorae": [one["id"] for one in self.admin.call("GET", "/v2/octavia/amphorae")["amphorae"]],
             "servers": [one["name"] for one in self.servers()],
             "ports": [port["name"] for port in self.octavia_ports()],
+            "security groups": [group["name"] for group in self.security_groups()],
             "VFs": {pf: count for pf, count in self.vfs_in_use().items() if count},
             "guests": guest_processes(self.stage.fabric),
         }

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from hydria.model.spec import HealthMonitorSpec, PoolSpec, Spec
+from hydria.model.spec import HealthMonitorSpec, Info, Observed, PoolSpec, Spec
 from root.amphora_world import (
     LISTENER,
     MEMBER_NIC,
@@ -27,6 +27,9 @@ from root.amphora_world import (
 )
 
 pytestmark = pytest.mark.root
+
+RECORDED = Path(__file__).parents[1] / "golden" / "spec"
+"""What controllers of older versions send, to this very amphora."""
 
 
 def newer(spec: Spec, **changes: object) -> Spec:
@@ -62,6 +65,50 @@ def test_spec_becomes_traffic_over_both_families(here: World, amphora: Amphora) 
     assert {one.name: one.up for one in observed.interfaces} == {"eth1": True, "eth2": True}
     answers = [here.client.get(vip, 80)[1] for vip in (VIP, VIP6) for _ in range(3)]
     assert {msgspec.json.decode(answer)["backend"] for answer in answers} == {"b1", "b2", "b3"}
+
+
+@pytest.mark.parametrize("version", ["v1"])
+def test_an_older_controllers_spec_becomes_traffic(here: World, amphora: Amphora, version: str) -> None:
+    status, answer = amphora.call("GET", "/v1/info")
+    assert status == 200
+    info = msgspec.json.decode(answer, type=Info)
+    assert int(version[1:]) in info.spec_versions
+    status, answer = amphora.call("PUT", "/v1/spec", (RECORDED / version / "spec.json").read_bytes())
+    assert status == 200, answer
+    observed = msgspec.json.decode(answer, type=Observed)
+    assert (observed.faults, observed.generation) == ((), 7)
+    for vip in (VIP, VIP6):
+        assert {msgspec.json.decode(here.client.get(vip, 80)[1])["backend"] for _ in range(12)} == {"b1", "b2"}
+    eventually(lambda: here.client.get(VIP, 81)[0] == 200)
+    assert not here.stranger.can_connect(VIP, 81), "allowed_cidrs"
+    assert "nbthread" not in amphora.run("cat", "/run/hydria/haproxy.cfg").stdout
+
+
+def test_an_older_agents_spec_is_served_after_an_upgrade_in_place(here: World, amphora: Amphora) -> None:
+    """The package was exchanged: its successor finds what the older one has left."""
+    amphora.put(SPEC)
+    amphora.shut_down()
+    kept = here.directory / "var/lib/hydria/spec.json"
+    older = msgspec.json.decode((RECORDED / "v1/spec.json").read_bytes())
+    kept.write_bytes(msgspec.json.encode(older))
+    amphora.boot()
+    amphora.plug_vip()
+    amphora.plug_members()
+    eventually(lambda: here.client.can_connect(VIP, 80))
+    eventually(lambda: amphora.observed().faults == ())
+    assert amphora.observed().generation == older["generation"]
+    assert here.client.get(VIP, 80)[0] == 200
+    eventually(lambda: here.client.can_connect(VIP, 81))
+
+
+def test_as_many_threads_as_the_spec_says(here: World, amphora: Amphora) -> None:
+    amphora.put(replace(SPEC, threads=1))
+    assert here.client.get(VIP, 80)[0] == 200
+    (_master, worker) = sorted(amphora.pids("haproxy"))
+    assert len(list(Path(f"/proc/{worker}/task").iterdir())) == 1
+    assert amphora.put(newer(SPEC, threads=3)).reloads == 1
+    eventually(lambda: 3 in [len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in amphora.pids("haproxy")])
+    assert here.client.get(VIP, 80)[0] == 200
 
 
 def test_same_spec_twice_changes_nothing(amphora: Amphora) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from hydria.model.spec import VIP_INTERFACE, Fault, ListenerSpec, Spec
+from hydria.model.spec import PEERS_PORT, VIP_INTERFACE, Fault, ListenerSpec, Spec
 from hydria.render.haproxy.backend import CHECKS, PEERS, Backend, backend_lines
 from hydria.render.haproxy.frontend import connection_limit, frontend_lines
 from hydria.render.haproxy.quote import word
@@ -14,8 +14,9 @@ from hydria.render.haproxy.quote import word
 HTTP_LISTENERS = frozenset({"HTTP"})
 TCP_LISTENERS = frozenset({"TCP", "HTTPS"})
 """HTTPS is passed through."""
-PEERS_PORT = 1025
 MAX_CONNECTIONS = 1_000_000
+MAX_THREADS = 64
+"""Of one thread group, which is what HAProxy 2.6 has by default; it refuses a higher nbthread."""
 SPARE_DESCRIPTORS = 500
 """For what HAProxy has open besides connections: sockets of its own, pipes, pollers of each thread."""
 MARK = "description"
@@ -107,6 +108,8 @@ def _global(spec: Spec, listeners: tuple[ListenerSpec, ...], surroundings: Surro
     yield "global"
     yield f"localpeer {word(spec.amphora_id)}"
     yield f"maxconn {_maxconn(spec, listeners, surroundings.descriptors)}"
+    if spec.threads is not None:
+        yield f"nbthread {min(max(spec.threads, 1), MAX_THREADS)}"
     yield f"user {word(surroundings.user)}"
     yield f"group {word(surroundings.group)}"
     if surroundings.chroot is not None:

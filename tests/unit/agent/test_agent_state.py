@@ -1,8 +1,11 @@
 from pathlib import Path
 
-from hydria.agent.state import State
-from hydria.model.spec import Spec
+import pytest
 
+from hydria.agent.state import State
+from hydria.model.spec import VERSION, Spec
+
+RECORDED = sorted((Path(__file__).parents[2] / "golden" / "spec").glob("*/spec.json"))
 SPEC = Spec(amphora_id="a", load_balancer_id="l", generation=3)
 
 
@@ -22,3 +25,16 @@ def test_what_cannot_be_read_was_never_there(tmp_path: Path) -> None:
     assert state.load_spec() is None
     state.save_spec(SPEC)
     assert state.load_spec() == SPEC
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda path: path.parent.name)
+def test_an_older_agents_spec_is_taken_over(tmp_path: Path, recorded: Path) -> None:
+    (tmp_path / "spec.json").write_bytes(recorded.read_bytes())
+    spec = State(tmp_path).load_spec()
+    assert spec is not None
+    assert (spec.version, spec.generation, len(spec.listeners)) == (VERSION, 7, 3)
+
+
+def test_a_newer_agents_spec_was_never_there(tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text('{"version": 99, "amphora_id": "a", "load_balancer_id": "l", "generation": 3}')
+    assert State(tmp_path).load_spec() is None

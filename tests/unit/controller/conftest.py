@@ -194,6 +194,11 @@ class World:
             generation = load_balancers.touch(tx, lb_id, strict=False)
             load_balancers.mark_pending(tx, type(resource), resource.id, ProvisioningStatus.PENDING_DELETE, generation)
 
+    def change(self, lb_id: str, resource: Provisioned, **values: Any) -> None:
+        with self.database.write() as tx:
+            generation = load_balancers.touch(tx, lb_id, strict=False)
+            resources.update(tx, type(resource), resource.id, generation=generation, **values)
+
     def delete(self, lb_id: str) -> None:
         with self.database.write() as tx:
             load_balancers.delete_load_balancer(tx, lb_id, cascade=True)
@@ -230,6 +235,18 @@ class World:
         (spec,) = (spec for spec in self.amphorae.specs.values() if spec.load_balancer_id == lb_id)
         return spec
 
+    def _groups(self) -> object:
+        """What each security group lets in, and the ports that have it, by their names without ids."""
+        ports = list(self.cloud.ports.values())
+        return sorted(
+            (
+                group.name,
+                sorted(repr(rule).replace(id_, "itself") for rule in group.rules.values()),
+                sorted(port.name[: -len(self.new_id())] for port in ports if id_ in port.security_groups),
+            )
+            for id_, group in self.cloud.security_groups.items()
+        )
+
     def summary(self) -> object:
         """The whole world but for ids and addresses that the cloud chose: equal worlds are equally good."""
         with self.database.read() as tx:
@@ -257,6 +274,7 @@ class World:
                 )
                 for port in self.cloud.ports.values()
             ),
+            "groups": self._groups(),
             "specs": sorted(
                 (
                     spec.load_balancer_id,

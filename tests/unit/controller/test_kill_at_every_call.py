@@ -70,6 +70,45 @@ def delete(world: World) -> None:
     world.delete(_served(world).id)
 
 
+def _ordinary(world: World) -> LoadBalancer:
+    """One that serves through normal ports, which have a security group."""
+    lb = world.load_balancer()
+    world.listener(lb, allowed_cidrs=["192.0.2.0/24", "2001:db8::/32"])
+    world.member(world.pool(lb), "192.0.2.10")
+    world.run()
+    return lb
+
+
+def create_an_ordinary_one(world: World) -> None:
+    lb = world.load_balancer()
+    world.listener(lb)
+    world.listener(lb, 81, allowed_cidrs=["192.0.2.0/24"])
+
+
+def change_who_may_come(world: World) -> None:
+    lb = _ordinary(world)
+    (listener,) = world.graph(lb.id).listeners
+    world.change(lb.id, listener, allowed_cidrs=["198.51.100.0/24"])
+    world.listener(lb, 81)
+
+
+def let_its_user_say_who_may_come(world: World) -> None:
+    lb = _ordinary(world)
+    world.cloud.existing.add(("security-groups", "of-the-user"))
+    world.change(lb.id, world.graph(lb.id).load_balancer, vip_sg_ids=["of-the-user"])
+
+
+def delete_an_ordinary_one(world: World) -> None:
+    world.delete(_ordinary(world).id)
+
+
+def replace_a_dead_server_of_an_ordinary_one(world: World) -> None:
+    _ordinary(world)
+    (server,) = world.cloud.servers
+    world.cloud.kill_server(server.id)
+    world.loop.resync(0)
+
+
 def replace_a_dead_server(world: World) -> None:
     _served(world)
     (server,) = world.cloud.servers
@@ -166,6 +205,11 @@ STORIES: list[Story] = [
     add_a_member_whose_vf_is_refused,
     exchange_a_members_network,
     delete,
+    create_an_ordinary_one,
+    change_who_may_come,
+    let_its_user_say_who_may_come,
+    delete_an_ordinary_one,
+    replace_a_dead_server_of_an_ordinary_one,
     replace_a_dead_server,
     replace_without_a_valid_host,
     replace_one_without_a_link,

@@ -66,7 +66,9 @@ def test_a_member_costs_few_calls_when_its_network_is_attached(world: World) -> 
     world.member(pool, "192.0.2.11")
     world.run()
     calls = [call for call in world.cloud.interruptions.calls if call not in ("info", "observed", "put_spec")]
-    assert len(calls) <= 3
+    # Asked for while the agent is.
+    assert [call for call in calls if "security_group" in call] == ["find_security_groups"]
+    assert len(calls) <= 4
     assert len(world.spec(lb.id).pools[0].members) == 2
 
 
@@ -79,7 +81,16 @@ def test_a_load_balancer_costs_few_calls(world: World) -> None:
     world.cloud.interruptions.calls.clear()
     world.run()
     assert world.status(first.id) == world.status(lb.id) == "ACTIVE"
-    assert world.cloud.interruptions.calls == [
+    calls = world.cloud.interruptions.calls
+    # These are made while the server is built.
+    aside = [call for call in calls if "security_group" in call]
+    assert aside == [
+        "find_security_groups",
+        "create_security_group",
+        "add_security_group_rules",
+        "set_security_groups",
+    ]
+    assert [call for call in calls if call not in aside] == [
         "create_port",
         "create_server",
         *["server"] * (world.cloud.build_polls + 1),
@@ -196,9 +207,10 @@ def test_t16_an_image_without_nftables(world: World) -> None:
     assert (world.cloud.free_vfs("public"), world.cloud.free_vfs("members")) == (2, 2)
 
 
-def test_deleting_leaves_nothing(world: World) -> None:
+@pytest.mark.parametrize("sriov", [False, True], ids=["normal", "direct"])
+def test_deleting_leaves_nothing(world: World, sriov: bool) -> None:
     before = world.summary()
-    lb = world.load_balancer(sriov=True)
+    lb = world.load_balancer(sriov=sriov)
     world.listener(lb)
     world.member(world.pool(lb), "192.0.2.10", vnic_type="direct")
     world.run()
@@ -206,6 +218,7 @@ def test_deleting_leaves_nothing(world: World) -> None:
     world.run()
     assert world.summary() == before
     assert not world.cloud.ports
+    assert not world.cloud.security_groups
 
 
 def test_a_vip_port_of_the_users_own_outlives_the_load_balancer(world: World) -> None:

@@ -15,11 +15,12 @@ from hydria.base import tls
 from hydria.base.errors import Retryable, Terminal
 from hydria.drivers.amphora_client import HttpsAmphoraClient
 from hydria.drivers.certificates import Authority, ensure_ca
-from hydria.model.spec import Info, Observed, Spec
+from hydria.model.spec import VERSIONS, Info, Observed, Spec
+from hydria.model.spec_versions import for_agent
 
 AMPHORA = "5b3f4a52-7d57-4f8e-9a39-f6a0f4b4f4a1"
 OTHER = "f4b9f3c6-5bd8-4c9b-8f43-8d1c4c0c7a11"
-SPEC = Spec(amphora_id=AMPHORA, load_balancer_id="lb", generation=3)
+DOCUMENT = for_agent(Spec(amphora_id=AMPHORA, load_balancer_id="lb", generation=3), VERSIONS)
 
 
 class Agent(ThreadingHTTPServer):
@@ -91,8 +92,8 @@ def client(authority: Authority, agent: Agent) -> Iterator[HttpsAmphoraClient]:
 
 def test_a_spec_goes_there_and_what_is_observed_comes_back(client: HttpsAmphoraClient, agent: Agent) -> None:
     agent.body = msgspec.json.encode(Observed(amphora_id=AMPHORA, generation=3))
-    assert client.put_spec("127.0.0.1", SPEC).generation == 3
-    assert agent.seen == [("PUT", "/v1/spec", json.loads(msgspec.json.encode(SPEC)), "hydria-controller")]
+    assert client.put_spec("127.0.0.1", DOCUMENT).generation == 3
+    assert agent.seen == [("PUT", "/v1/spec", json.loads(DOCUMENT.body), "hydria-controller")]
 
 
 def test_one_connection_serves_many_calls(client: HttpsAmphoraClient, agent: Agent) -> None:
@@ -143,7 +144,7 @@ def test_what_the_agent_refuses(
 ) -> None:
     agent.status, agent.body = status, b'{"reason": "no NIC"}'
     with pytest.raises(error, match=f"{status} .*no NIC") as caught:
-        client.put_spec("127.0.0.1", SPEC)
+        client.put_spec("127.0.0.1", DOCUMENT)
     assert getattr(caught.value, "after", None) == after
 
 

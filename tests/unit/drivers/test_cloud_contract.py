@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from hydria.base.errors import Conflict, Invalid, Terminal
-from hydria.drivers.cloud import Cloud, FixedIp, Network, Port, PortRequest, Server, ServerRequest
+from hydria.base.errors import Conflict, Invalid, NotFound, Retryable, Terminal
+from hydria.drivers.cloud import Cloud, FixedIp, Network, Port, PortRequest, SecurityGroupRule, Server, ServerRequest
 from hydria.drivers.fakes import FakeCloud
 
 
@@ -189,3 +189,59 @@ def test_hot_plugged_normal_ports_need_no_vf(world: World) -> None:
     seen = world.cloud.port(port.id)
     assert seen is not None
     assert seen.device_id == server.id
+
+
+def test_a_security_group_and_its_rules(world: World) -> None:
+    cloud, name = world.cloud, f"contract-{uuid.uuid4()}"
+    assert cloud.find_security_groups(name) == ()
+    group = cloud.create_security_group(name)
+    world.cleanup.callback(cloud.delete_security_group, group.id)
+    given = set(group.rules.values())
+    rules = (
+        SecurityGroupRule(ethertype="IPv4", protocol="icmp", port_range_min=8),
+        SecurityGroupRule(ethertype="IPv6", protocol="ipv6-icmp", port_range_min=128),
+        SecurityGroupRule(ethertype="IPv4", protocol="112", remote_group_id=group.id),
+        *(
+            SecurityGroupRule(
+                ethertype="IPv6" if prefix and ":" in prefix else "IPv4",
+                protocol=protocol,
+                port_range_min=80,
+                port_range_max=80,
+                remote_ip_prefix=prefix,
+            )
+            for protocol in ("tcp", "udp", "sctp")
+            for prefix in (None, "192.0.2.0/24", "2001:db8::/32")
+        ),
+    )
+    cloud.add_security_group_rules(group.id, rules)
+    (seen,) = cloud.find_security_groups(name)
+    assert seen.id == group.id
+    assert set(seen.rules.values()) == given | set(rules)
+    with pytest.raises(Retryable):
+        cloud.add_security_group_rules(group.id, rules[:1])
+    for id_ in [id_ for id_, rule in seen.rules.items() if rule != rules[0]]:
+        cloud.remove_security_group_rule(id_)
+        cloud.remove_security_group_rule(id_)
+    (seen,) = cloud.find_security_groups(name)
+    assert set(seen.rules.values()) == {rules[0]}
+
+
+def test_a_security_group_stays_while_a_port_has_it(world: World) -> None:
+    cloud = world.cloud
+    group = cloud.create_security_group(f"contract-{uuid.uuid4()}")
+    port = world.port()
+    assert len(port.security_groups) == 1, "the project's default group"
+    cloud.set_security_groups(port.id, [group.id])
+    seen = cloud.port(port.id)
+    assert seen is not None
+    assert seen.security_groups == (group.id,)
+    with pytest.raises(Retryable):
+        cloud.delete_security_group(group.id)
+    assert world.port(security_groups=(group.id,)).security_groups == (group.id,)
+    for port in cloud.find_ports(network_id=world.network().id):
+        if group.id in port.security_groups:
+            cloud.delete_port(port.id)
+    for _ in range(2):
+        cloud.delete_security_group(group.id)
+    with pytest.raises(NotFound):
+        cloud.set_security_groups(world.port().id, [group.id])

@@ -5,12 +5,14 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 from openstack_server import Answer, OpenStack
 
 from hydria.base.config import Identity
 from hydria.base.errors import Conflict, Forbidden, HydriaError, Invalid, NotFound, Retryable, Terminal, Unauthorized
-from hydria.drivers.cloud import FixedIp, Network, PortRequest, Server, ServerRequest
+from hydria.drivers import openstack_shapes
+from hydria.drivers.cloud import FixedIp, Network, PortRequest, SecurityGroupRule, Server, ServerRequest
 from hydria.drivers.openstack import OpenStackCloud
 from hydria.model.spec import Route
 
@@ -186,6 +188,100 @@ def test_a_rate_policy_of_another_project_is_not_ours(openstack: OpenStack, clou
         cloud.ensure_rate_policy("hydria-vf-0-1000", min_mbps=0, max_mbps=1000)
 
 
+GROUPS, RULES = "/networking/v2.0/security-groups", "/networking/v2.0/security-group-rules"
+OUT = {"id": "out", "direction": "egress", "ethertype": "IPv4", "protocol": None, "remote_ip_prefix": None}
+WEB = SecurityGroupRule(
+    ethertype="IPv4", protocol="tcp", port_range_min=80, port_range_max=80, remote_ip_prefix="192.0.2.0/24"
+)
+
+
+def test_our_security_groups_the_eldest_first(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    rule = {
+        "id": "web",
+        "direction": "ingress",
+        "ethertype": "IPv4",
+        "protocol": "tcp",
+        "port_range_min": 80,
+        "port_range_max": 80,
+        "remote_ip_prefix": "192.0.2.0/24",
+        "remote_group_id": None,
+        "remote_address_group_id": None,
+    }
+    elder = {"id": "e", "created_at": "2026-01-01", "security_group_rules": [OUT, rule]}
+    younger = {"id": "a", "created_at": "2026-01-02", "security_group_rules": []}
+    openstack.says(f"GET {GROUPS}", (200, {"security_groups": [younger, elder]}))
+    groups = cloud.find_security_groups("lb-1")
+    assert openstack.last()[1] == {"name": ["lb-1"], "project_id": ["p"]}
+    assert [group.id for group in groups] == ["e", "a"]
+    assert groups[0].rules == {"out": SecurityGroupRule(direction="egress", ethertype="IPv4"), "web": WEB}
+
+
+@pytest.mark.parametrize(
+    ("changes", "read"),
+    [
+        ({"protocol": "6"}, {}),
+        ({"protocol": "TCP"}, {}),
+        ({"protocol": "vrrp"}, {"protocol": "112"}),
+        ({"protocol": "icmp"}, {"protocol": "icmp"}),
+        ({"protocol": "icmp", "ethertype": "IPv6"}, {"protocol": "ipv6-icmp", "ethertype": "IPv6"}),
+        ({"protocol": "icmpv6", "ethertype": "IPv6"}, {"protocol": "ipv6-icmp", "ethertype": "IPv6"}),
+        ({"protocol": "any"}, {"protocol": None}),
+        ({"remote_ip_prefix": "0.0.0.0/0"}, {"remote_ip_prefix": None}),
+        ({"remote_address_group_id": "x"}, {"remote_group_id": "x"}),
+    ],
+    ids=str,
+)
+def test_what_means_the_same_reads_the_same(changes: dict[str, str], read: dict[str, str | None]) -> None:
+    body = {"id": "r", **msgspec.structs.asdict(WEB), **changes}
+    group = openstack_shapes.security_group({"id": "g", "security_group_rules": [body]})
+    assert group.rules["r"] == msgspec.structs.replace(WEB, **read)
+
+
+def test_a_security_group_is_made_filled_and_removed(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    openstack.says(f"POST {GROUPS}", (201, {"security_group": {"id": "g", "security_group_rules": [OUT]}}))
+    openstack.says(f"POST {RULES}", (201, {"security_group_rules": []}))
+    openstack.says(f"DELETE {GROUPS}/g", (409, neutron("SecurityGroupInUse")), (204, None))
+    openstack.says(f"PUT /networking/v2.0/ports/{PORT}", (200, {"port": PORT_BODY}))
+    group = cloud.create_security_group("lb-1")
+    assert group.rules == {"out": SecurityGroupRule(direction="egress", ethertype="IPv4")}
+    cloud.add_security_group_rules("g", [WEB, SecurityGroupRule(ethertype="IPv6", protocol="112", remote_group_id="g")])
+    assert openstack.last()[2] == {
+        "security_group_rules": [
+            {
+                "security_group_id": "g",
+                "direction": "ingress",
+                "ethertype": "IPv4",
+                "protocol": "tcp",
+                "port_range_min": 80,
+                "port_range_max": 80,
+                "remote_ip_prefix": "192.0.2.0/24",
+            },
+            {
+                "security_group_id": "g",
+                "direction": "ingress",
+                "ethertype": "IPv6",
+                "protocol": "112",
+                "remote_group_id": "g",
+            },
+        ]
+    }
+    cloud.set_security_groups(PORT, ["g"])
+    assert openstack.last()[2] == {"port": {"security_groups": ["g"]}}
+    cloud.remove_security_group_rule("gone")
+    with pytest.raises(Retryable, match="what Neutron said"):
+        cloud.delete_security_group("g")
+    cloud.delete_security_group("g")
+    cloud.delete_security_group("gone")
+
+
+def test_the_management_ports_groups_are_asked_of_nova(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    openstack.says("POST /compute/v2.1/servers", (202, {"server": {"id": SERVER}}))
+    for groups in ((), ("g", "h")):
+        cloud.create_server(ServerRequest(name="a", flavor="f", image_id="i", security_groups=groups))
+    sent = [body["server"].get("security_groups") for _, _, body in openstack.requests if isinstance(body, dict)]
+    assert sent == [None, [{"name": "g"}, {"name": "h"}]]
+
+
 def test_a_guaranteed_rate_needs_a_newer_nova(openstack: OpenStack, cloud: OpenStackCloud) -> None:
     openstack.says("POST /compute/v2.1/servers", (202, {"server": {"id": SERVER}}))
     for guaranteed in (True, False):
@@ -210,7 +306,7 @@ def test_a_server_is_asked_for_in_novas_words(openstack: OpenStack, cloud: OpenS
             "flavorRef": "amphora",
             "imageRef": "i",
             "config_drive": True,
-            "metadata": {},
+            "metadata": {"compute_flavor": "amphora"},
             "networks": [{"uuid": NETWORK}, {"port": PORT}],
         }
     }
@@ -226,7 +322,8 @@ def test_a_server_and_why_it_failed(openstack: OpenStack, cloud: OpenStackCloud)
         "status": "ERROR",
         "fault": {"code": 500, "message": "No valid host was found. host1: no VF"},
         "addresses": {"lb-mgmt-net": [{"addr": "198.18.0.5", "version": 4}]},
-        "flavor": {"id": "amphora"},
+        "flavor": {"original_name": "small", "vcpus": 2, "ram": 1024},
+        "metadata": {"compute_flavor": "amphora"},
         "image": "",
         "OS-EXT-AZ:availability_zone": "nova",
     }
@@ -238,9 +335,19 @@ def test_a_server_and_why_it_failed(openstack: OpenStack, cloud: OpenStackCloud)
         fault="No valid host was found. host1: no VF",
         addresses={"lb-mgmt-net": ["198.18.0.5"]},
         flavor="amphora",
+        vcpus=2,
         zone="nova",
     )
     assert cloud.server("other") is None
+    assert openstack.microversions == ["compute 2.47"] * 2
+
+
+def test_a_server_of_which_less_is_told(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    body = {"id": SERVER, "name": "amphora-1", "status": "ACTIVE", "flavor": {"id": "amphora"}}
+    openstack.says("GET /compute/v2.1/servers/detail", (200, {"servers": [body]}))
+    (server,) = cloud.find_servers("amphora-1")
+    assert (server.flavor, server.vcpus) == ("amphora", None)
+    assert openstack.microversions == ["compute 2.47"]
 
 
 def neutron(kind: str) -> object:
@@ -264,6 +371,20 @@ def create_server(cloud: OpenStackCloud) -> object:
     return cloud.create_server(ServerRequest(name="s", flavor="f", image_id="i", files={"/etc/hydria/k": "SECRET"}))
 
 
+def create_group(cloud: OpenStackCloud) -> object:
+    return cloud.create_security_group("lb-1")
+
+
+def add_rules(cloud: OpenStackCloud) -> object:
+    cloud.add_security_group_rules("g", [WEB])
+    return None
+
+
+def set_groups(cloud: OpenStackCloud) -> object:
+    cloud.set_security_groups(PORT, ["g"])
+    return None
+
+
 def attach(cloud: OpenStackCloud) -> object:
     cloud.attach_port(SERVER, PORT)
     return None
@@ -278,6 +399,16 @@ ERRORS: dict[str, tuple[Call, str, Answer, type[HydriaError]]] = {
     "forbidden": (create_port, PORTS, (403, neutron("PolicyNotAuthorized")), Terminal),
     "neutron is down": (create_port, PORTS, (503, None), Retryable),
     "too many requests": (create_port, PORTS, (429, neutron("Slow down")), Retryable),
+    "group quota": (create_group, f"POST {GROUPS}", (409, neutron("OverQuota")), Terminal),
+    "rule quota": (add_rules, f"POST {RULES}", (409, neutron("OverQuota")), Terminal),
+    "rule is there": (add_rules, f"POST {RULES}", (409, neutron("SecurityGroupRuleExists")), Retryable),
+    "group of the rule is gone": (add_rules, f"POST {RULES}", (404, neutron("SecurityGroupNotFound")), Retryable),
+    "group of the port is gone": (
+        set_groups,
+        f"PUT /networking/v2.0/ports/{PORT}",
+        (404, neutron("SecurityGroupNotFound")),
+        NotFound,
+    ),
     "no such flavor": (create_server, SERVERS, (400, nova("badRequest")), Terminal),
     "server quota": (create_server, SERVERS, (403, nova("forbidden")), Terminal),
     "nova is broken": (create_server, SERVERS, (500, nova("computeFault")), Retryable),

@@ -4,8 +4,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+import golden
 from hydria.model.pool import SessionPersistence
 from hydria.model.spec import HealthMonitorSpec, Interface, ListenerSpec, MemberSpec, PoolSpec, Spec
+from hydria.model.spec_versions import read
 
 VIP_NIC = Interface(
     mac_address="fa:16:3e:00:00:01",
@@ -55,7 +57,14 @@ ALL_HEADERS = dict.fromkeys(
     ("X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-IP", "X-Client-IP", "X-Real-IP"), "true"
 )
 
+RECORDED = {
+    f"spec-{path.parent.name}": read(path.read_bytes())
+    for path in sorted((golden.DIRECTORY / "spec").glob("*/spec.json"))
+}
+"""Of each version that older controllers speak: what becomes of it must not change unnoticed."""
+
 SPECS: dict[str, Spec] = {
+    **RECORDED,
     "http": SPEC,
     "tcp": replace(
         listeners({**TCP, "timeout_tcp_inspect": 3000}, {"protocol": "HTTPS", "protocol_port": 443}),
@@ -104,9 +113,12 @@ SPECS: dict[str, Spec] = {
         ),
     ),
     "monitor-delay-0": monitor("TCP", delay=0, timeout=0),
+    "threads": replace(SPEC, threads=2),
+    "threads-of-a-giant": replace(SPEC, threads=96),
 }  # fmt: skip
 
 FIREWALLS: dict[str, Spec] = {
+    **RECORDED,
     "no-listener": replace(SPEC, listeners=()),
     "anybody": SPEC,
     "peers": replace(SPEC, peers=("2001:db8:1::106", "203.0.113.106")),
