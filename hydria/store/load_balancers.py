@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from hydria.base.errors import Conflict, Invalid, not_found
+from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
@@ -15,7 +16,7 @@ from hydria.store import queue, resources
 from hydria.store.database import Transaction
 from hydria.store.tables import below, table, title
 
-CHILDREN: tuple[type[Provisioned], ...] = (Pool, Listener, Member, HealthMonitor)
+CHILDREN: tuple[type[Provisioned], ...] = (Pool, Listener, L7Policy, L7Rule, Member, HealthMonitor)
 """In an order in which rows can be written; the other way round they can be deleted."""
 
 _LB = table(LoadBalancer)

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from msgspec import Struct
 
+from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
@@ -30,7 +31,11 @@ RELATIONS: Mapping[type[Struct], Mapping[str, Relation]] = {
         "listeners": Relation(Listener, "loadbalancer_id"),
         "pools": Relation(Pool, "loadbalancer_id"),
     },
-    Listener: {"loadbalancers": Relation(Listener, "id", "loadbalancer_id")},
+    Listener: {
+        "loadbalancers": Relation(Listener, "id", "loadbalancer_id"),
+        "l7policies": Relation(L7Policy, "listener_id"),
+    },
+    L7Policy: {"rules": Relation(L7Rule, "l7policy_id")},
     Pool: {
         "listeners": Relation(Listener, "default_pool_id"),
         "loadbalancers": Relation(Pool, "id", "loadbalancer_id"),
@@ -39,8 +44,6 @@ RELATIONS: Mapping[type[Struct], Mapping[str, Relation]] = {
     },
     HealthMonitor: {"pools": Relation(HealthMonitor, "id", "pool_id")},
 }
-_NOT_YET: Mapping[type[Struct], tuple[str, ...]] = {Listener: ("l7policies",)}
-"""Relations of the API to resources that there are none of."""
 
 
 def related(
@@ -56,9 +59,6 @@ def related(
             values = found.get(id_, [])
             # Beside one that is being deleted there may be its successor: the last one.
             relations[name] = (values[-1] if values else None) if relation.single else values
-    for name in _NOT_YET.get(resource, ()):
-        for relations in answer.values():
-            relations[name] = []
     return answer
 
 

@@ -8,7 +8,7 @@ import pytest
 from hydria.base.errors import Conflict, Invalid, Unsupported
 from hydria.model import rules
 from hydria.model.flavor import FlavorData
-from hydria.model.listener import Listener
+from hydria.model.listener import Listener, layer4
 from hydria.model.load_balancer import AdditionalVip, LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool, SessionPersistence
 
@@ -75,7 +75,7 @@ def test_pairs_of_pool_and_monitor(protocol: str):
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.combinations_with_replacement(PROTOCOLS, 2)))
 def test_who_shares_a_port(first: str, second: str):
-    same = rules.layer4(listener(protocol=first)) == rules.layer4(listener(protocol=second))
+    same = layer4(first) == layer4(second)
     datagrams = {"UDP", "SCTP"}
     assert same == (first == second or not ({first, second} & datagrams))
 
