@@ -25,6 +25,11 @@ class PolicyNode(Struct, kw_only=True, frozen=True):
     policy: L7Policy
     rules: tuple[L7Rule, ...] = ()
 
+    @property
+    def applies(self) -> bool:
+        """Some request may match it: one without rules matches none."""
+        return self.policy.admin_state_up and any(rule.admin_state_up for rule in self.rules)
+
 
 class Graph(Struct, kw_only=True, frozen=True):
     load_balancer: LoadBalancer
@@ -50,6 +55,15 @@ class Graph(Struct, kw_only=True, frozen=True):
             yield from node.members
             if node.health_monitor is not None:
                 yield node.health_monitor
+
+    def reachable_pools(self, listener: Listener) -> tuple[str, ...]:
+        """Ids of its default pool and of the pools that its policies lead to, each once."""
+        redirects = (
+            node.policy.redirect_pool_id
+            for node in self.policies
+            if node.policy.listener_id == listener.id and node.applies
+        )
+        return tuple(dict.fromkeys(id_ for id_ in (listener.default_pool_id, *redirects) if id_ is not None))
 
     @property
     def deleting(self) -> bool:

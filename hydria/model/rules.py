@@ -38,6 +38,7 @@ SERVED: Final[Mapping[str, tuple[str, ...]]] = {
     "lb_algorithm": ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"),
     "health monitor type": ("HTTP", "HTTPS", "TCP"),
     "loadbalancer_topology": ("SINGLE",),
+    "L7 policies": (),
 }
 """What the amphorae of this version do; the rest of the API's values are answered with 501."""
 
@@ -59,7 +60,7 @@ def check_served(option: str, value: str) -> None:
     if value not in SERVED[option]:
         raise Unsupported(
             f"Provider 'amphora' does not support a requested option: {option} {value} is not available in this "
-            f"version (available: {', '.join(SERVED[option])})."
+            f"version (available: {', '.join(SERVED[option]) or 'none'})."
         )
 
 

@@ -24,6 +24,8 @@ class Relation:
     """The column that says whom an answer is about."""
     value: str = "id"
     single: bool = False
+    order: str = "created_at"
+    """The column by which the ends are listed."""
 
 
 RELATIONS: Mapping[type[Struct], Mapping[str, Relation]] = {
@@ -33,7 +35,7 @@ RELATIONS: Mapping[type[Struct], Mapping[str, Relation]] = {
     },
     Listener: {
         "loadbalancers": Relation(Listener, "id", "loadbalancer_id"),
-        "l7policies": Relation(L7Policy, "listener_id"),
+        "l7policies": Relation(L7Policy, "listener_id", order="position"),
     },
     L7Policy: {"rules": Relation(L7Rule, "l7policy_id")},
     Pool: {
@@ -66,7 +68,7 @@ def _ends(relation: Relation) -> sa.Select[Any]:
     columns = table(relation.of).c
     key, value = columns[relation.key], columns[relation.value]
     among = key.in_(sa.bindparam("ids", expanding=True))
-    return sa.select(key.label("key"), value.label("value")).where(among).order_by(columns.created_at, columns.id)
+    return sa.select(key.label("key"), value.label("value")).where(among).order_by(columns[relation.order], columns.id)
 
 
 def refers(resource: type[Struct], name: str, values: Collection[str]) -> sa.ColumnElement[bool]:
