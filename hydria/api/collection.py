@@ -122,6 +122,8 @@ class Part(Collection[P]):
         with call.services.database.write() as tx:
             old = self.load(tx, call)
             call.authorize(f"{self.rule}:put", old.project_id)
+            load_balancers.hold(tx, self.load_balancer_of(tx, old).id)
+            old = self.load(tx, call)  # as it is now that nobody else can write it
             new = self.changed(call, tx, old, self.merged(old, changes))
             generation = self.touch(call, tx, old)
             resources.update(tx, self.resource, old.id, **differences(old, new))
