@@ -17,6 +17,8 @@ from hydria.api.call import Answer, Call, Services
 from hydria.api.collection import Collection
 from hydria.api.flavors import FlavorProfiles, Flavors
 from hydria.api.health_monitors import HealthMonitors
+from hydria.api.l7_policies import L7Policies
+from hydria.api.l7_rules import L7Rules
 from hydria.api.listeners import Listeners
 from hydria.api.load_balancers import LoadBalancers
 from hydria.api.members import Members
@@ -68,6 +70,8 @@ def routes() -> list[Route]:
         *_crud(pool_members, members),
         Route("PUT", pool_members, members.replace),
         *_crud(f"{lbaas}/healthmonitors", HealthMonitors()),
+        *_crud(f"{lbaas}/l7policies", L7Policies()),
+        *_crud(f"{lbaas}/l7policies/{{l7policy_id:str}}/rules", L7Rules()),
         *_crud(f"{lbaas}/flavors", Flavors()),
         *_crud(f"{lbaas}/flavorprofiles", FlavorProfiles()),
         Route("GET", f"{lbaas}/providers", providers.index),

@@ -22,6 +22,14 @@ def load_balancer(tx: Transaction, id_: str) -> LoadBalancer:
     return found
 
 
+def listener(tx: Transaction, id_: str) -> Listener:
+    """Raises NotFound."""
+    found = resources.get(tx, Listener, id_)
+    if found is None:
+        raise not_found("Listener", id_)
+    return found
+
+
 def pool(tx: Transaction, id_: str) -> Pool:
     """Raises NotFound."""
     found = resources.get(tx, Pool, id_)
@@ -37,6 +45,8 @@ def flavor_data(tx: Transaction, flavor_id: str | None) -> FlavorData:
 
 
 def draft(tx: Transaction, call: Call, parent: LoadBalancer) -> Draft:
+    """Of a write, with what is there: other writes wait, so that it stays as it was read."""
+    load_balancers.hold(tx, parent.id)
     staying = {"loadbalancer_id": parent.id}
     return Draft(
         api=call.services.config.api,

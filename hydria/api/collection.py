@@ -122,10 +122,13 @@ class Part(Collection[P]):
         with call.services.database.write() as tx:
             old = self.load(tx, call)
             call.authorize(f"{self.rule}:put", old.project_id)
-            new = self.changed(call, tx, old, msgspec.structs.replace(old, **changes))
+            load_balancers.hold(tx, self.load_balancer_of(tx, old).id)
+            old = self.load(tx, call)  # as it is now that nobody else can write it
+            new = self.changed(call, tx, old, self.merged(old, changes))
             generation = self.touch(call, tx, old)
             resources.update(tx, self.resource, old.id, **differences(old, new))
             load_balancers.mark_pending(tx, self.resource, old.id, ProvisioningStatus.PENDING_UPDATE, generation)
+            self.rearrange(tx, new)
             (shown,) = self.answers(tx, (self.find(tx, old.id),))
         call.services.wake.send()
         return Answer({self.singular: shown})
@@ -135,9 +138,21 @@ class Part(Collection[P]):
             row = self.load(tx, call)
             call.authorize(f"{self.rule}:delete", row.project_id)
             generation = self.touch(call, tx, row)
+            self.check_unused(tx, row)
             load_balancers.mark_pending(tx, self.resource, row.id, ProvisioningStatus.PENDING_DELETE, generation)
+            self.rearrange(tx, row)
         call.services.wake.send()
         return Answer(status=204)
+
+    def merged(self, old: P, changes: Mapping[str, Any]) -> P:
+        """The row with what a PUT says."""
+        return msgspec.structs.replace(old, **changes)
+
+    def check_unused(self, tx: Transaction, row: P) -> None:
+        """Raises Conflict when others need what is to be deleted."""
+
+    def rearrange(self, tx: Transaction, row: P) -> None:
+        """What changes beside a row that was changed or marked for deletion."""
 
     def changed(self, call: Call, tx: Transaction, old: P, new: P) -> P:  # noqa: ARG002 - what most have nothing against
         """The new row, or a refusal."""

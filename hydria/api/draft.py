@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hydria.api.forms import ListenerForm, LoadBalancerForm, PoolForm, Values
+from hydria.api.forms import ListenerForm, LoadBalancerForm, PolicyForm, PoolForm, PoolWish, Values
 from hydria.base import config
-from hydria.base.errors import Invalid, RequestError, not_found
+from hydria.base.errors import Invalid, RequestError, invalid_field, not_found
 from hydria.drivers.cloud import Cloud
-from hydria.model import rules
+from hydria.model import l7_rules, rules
 from hydria.model.flavor import FlavorData
+from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
@@ -41,38 +42,67 @@ class Draft:
     """New ones, and those there that new listeners may name."""
     new_pools: list[Pool] = field(default_factory=list)
     new_listeners: list[Listener] = field(default_factory=list)
+    new_policies: list[L7Policy] = field(default_factory=list)
+    new_rules: list[L7Rule] = field(default_factory=list)
     new_members: list[Member] = field(default_factory=list)
     new_health_monitors: list[HealthMonitor] = field(default_factory=list)
 
     def add_graph(self, form: LoadBalancerForm) -> None:
-        named = {item.values["name"]: self.add_pool(item) for item in form.pools}
+        for pool in form.pools:
+            self.add_pool(pool)
         for item in form.listeners:
-            if isinstance(item.default_pool, PoolForm):
-                named[item.default_pool.values["name"]] = self.add_pool(item.default_pool)
-        for item in form.listeners:
-            pool = item.default_pool
-            self.add_listener(item, named[pool if isinstance(pool, str) else pool.values["name"]] if pool else None)
+            self.add_listener(item)
 
-    def add_listener(self, form: ListenerForm, default_pool: Pool | None = None) -> Listener:
-        if default_pool is None and isinstance(form.default_pool, PoolForm):
-            default_pool = self.add_pool(form.default_pool)
+    def add_listener(self, form: ListenerForm) -> Listener:
+        """The pools that it brings along, or names, are there."""
         listener = self._row(Listener, form.values, loadbalancer_id=self.load_balancer.id)
-        if default_pool is not None:
-            listener = msgspec.structs.replace(listener, default_pool_id=default_pool.id)
+        if form.default_pool is not None:
+            pool_id = self._wished("default_pool", form.default_pool)
+            listener = msgspec.structs.replace(listener, default_pool_id=pool_id)
         self.check_listener(listener)
         self.new_listeners.append(listener)
+        order: Sequence[L7Policy] = ()
+        for policy in form.policies:
+            order = l7_rules.placed(order, self.add_policy(policy, listener))
+        places = {policy.id: policy for policy in order}
+        self.new_policies = [places.get(policy.id, policy) for policy in self.new_policies]
         return listener
 
     def check_listener(self, listener: Listener) -> None:
         rules.check_listener(listener, self.load_balancer, self.families, (*self.there, *self.new_listeners))
         if listener.default_pool_id is not None:
-            pool = self.pools.get(listener.default_pool_id)
-            if pool is None:
-                raise not_found("Pool", listener.default_pool_id)
-            rules.check_pairing(listener, pool)
+            rules.check_pairing(listener, self._pool(listener.default_pool_id))
+
+    def add_policy(self, form: PolicyForm, listener: Listener) -> L7Policy:
+        """Its position is the one asked for: what is already there makes room when it is written."""
+        policy = self._row(L7Policy, form.values, listener_id=listener.id)
+        if form.redirect_pool is not None:
+            pool_id = self._wished("redirect_pool", form.redirect_pool)
+            policy = msgspec.structs.replace(policy, redirect_pool_id=pool_id)
+        policy = self.checked_policy(policy, listener)
+        rules.check_served("L7 policies", policy.action)
+        self.new_policies.append(policy)
+        self.add_rules(form.rules, policy)
+        return policy
+
+    def checked_policy(self, policy: L7Policy, listener: Listener) -> L7Policy:
+        """As its action has it."""
+        l7_rules.check_listener(listener)
+        policy = l7_rules.for_action(policy)
+        if policy.redirect_pool_id is not None:
+            rules.check_pairing(listener, self._pool(policy.redirect_pool_id))
+        return policy
+
+    def add_rules(self, forms: Sequence[Values], policy: L7Policy, there: int = 0) -> None:
+        """`there`: how many it has."""
+        for values in forms:
+            rule = self._row(L7Rule, values, l7policy_id=policy.id)
+            l7_rules.check_rule(rule)
+            self.new_rules.append(rule)
+        l7_rules.check_number(policy, there + len(forms))
 
     def add_pool(self, form: PoolForm) -> Pool:
-        pool = self._row(Pool, form.values, loadbalancer_id=self.load_balancer.id)
+        pool = self._row(Pool, form.values, id=form.id, loadbalancer_id=self.load_balancer.id)
         rules.check_pool(pool)
         self.pools[pool.id] = pool
         self.new_pools.append(pool)
@@ -103,9 +133,30 @@ class Draft:
 
     def write(self, tx: Transaction, generation: int) -> None:
         """Parents first; the new rows are then those that are stored. `generation`: in which these rows appear."""
-        new: tuple[list[Any], ...] = (self.new_pools, self.new_listeners, self.new_members, self.new_health_monitors)
+        new: tuple[list[Any], ...] = (
+            self.new_pools,
+            self.new_listeners,
+            self.new_policies,
+            self.new_rules,
+            self.new_members,
+            self.new_health_monitors,
+        )
         for rows in new:
             rows[:] = resources.insert_all(tx, [msgspec.structs.replace(row, generation=generation) for row in rows])
+
+    def _pool(self, id_: str) -> Pool:
+        if id_ not in self.pools:
+            raise not_found("Pool", id_)
+        return self.pools[id_]
+
+    def _wished(self, name: str, wish: PoolWish) -> str:
+        """The id of a pool of this request."""
+        if isinstance(wish, PoolForm):
+            return wish.id
+        found = [pool.id for pool in self.new_pools if pool.name == wish]
+        if len(found) != 1:
+            raise invalid_field(name, wish, "No pool of this request has that name, or more than one has.")
+        return found[0]
 
     def _row(self, resource: type[R], values: Mapping[str, Any], **ours: Any) -> R:
         """Whatever project the body says: a resource belongs to its load balancer's."""

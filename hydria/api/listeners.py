@@ -20,11 +20,12 @@ class Listeners(Part[Listener]):
         with call.services.database.read() as tx:
             parent = below.load_balancer(tx, form.values["loadbalancer_id"])
             call.authorize("listener:post", parent.project_id)
-        if isinstance(form.default_pool, forms.PoolForm):
-            check_subnets(call.cloud, form.default_pool.members)
+        check_subnets(call.cloud, [member for pool in form.pools for member in pool.members])
         with call.services.database.write() as tx:
             parent = below.load_balancer(tx, parent.id)
             draft = below.draft(tx, call, parent)
+            for pool in form.pools:
+                draft.add_pool(pool)
             listener = draft.add_listener(form)
             draft.write(tx, below.touch(tx, call, parent))
             (shown,) = self.answers(tx, (self.find(tx, listener.id),))

@@ -1,6 +1,7 @@
 """Load balancers: the whole tree in one POST, status tree, counters, events."""
 
 import dataclasses
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ from hydria.api.call import Answer, Call
 from hydria.api.collection import Collection, differences
 from hydria.api.draft import Draft, build, check_subnets
 from hydria.api.health_monitors import HealthMonitors
+from hydria.api.l7_policies import L7Policies
+from hydria.api.l7_rules import L7Rules
 from hydria.api.listeners import Listeners
 from hydria.api.members import Members
 from hydria.api.pools import Pools
@@ -47,7 +50,7 @@ class LoadBalancers(Collection[LoadBalancer]):
         provider, flavor = _flavor(call, values)
         topology = rules.topology(flavor, call.services.config.controller.loadbalancer_topology)
         _check_existing(call, values)
-        check_subnets(call.cloud, [m for pool in _pools(form) for m in pool.members])
+        check_subnets(call.cloud, [member for pool in form.pools for member in pool.members])
         projects = (values["project_id"], call.caller.project_id)
         chosen = vips.plan(call.services.cloud, call.cloud, values, topology=topology, projects=projects)
         vnic_type = rules.vip_vnic_type(flavor)
@@ -166,11 +169,6 @@ def _check_existing(call: Call, values: Mapping[str, Any]) -> None:
                 raise Invalid(f"{title} {id_} not found.", field=name)
 
 
-def _pools(form: forms.LoadBalancerForm) -> list[forms.PoolForm]:
-    inline = [item.default_pool for item in form.listeners]
-    return [*form.pools, *(pool for pool in inline if isinstance(pool, forms.PoolForm))]
-
-
 def _whole(tx: Transaction, draft: Draft) -> dict[str, Any]:
     """What only the answer to a POST has: everything below in full."""
     pools = {item["id"]: item for item in Pools().answers(tx, draft.new_pools)}
@@ -181,19 +179,21 @@ def _whole(tx: Transaction, draft: Draft) -> dict[str, Any]:
     monitors = HealthMonitors().answers(tx, draft.new_health_monitors)
     for monitor, shown in zip(draft.new_health_monitors, monitors, strict=True):
         pools[monitor.pool_id]["healthmonitor"] = shown
-    listeners = Listeners().answers(tx, draft.new_listeners)
-    for item in listeners:
-        item["default_pool"] = pools.get(item["default_pool_id"])
-    return {"listeners": listeners, "pools": list(pools.values())}
+    listeners = {item["id"]: item for item in Listeners().answers(tx, draft.new_listeners)}
+    for item in listeners.values():
+        item |= {"default_pool": pools.get(item["default_pool_id"]), "l7policies": []}
+    policies = {item["id"]: {**item, "rules": []} for item in L7Policies().answers(tx, draft.new_policies)}
+    for rule, shown in zip(draft.new_rules, L7Rules().answers(tx, draft.new_rules), strict=True):
+        policies[rule.l7policy_id]["rules"].append(shown)
+    for item in sorted(policies.values(), key=operator.itemgetter("position")):
+        listeners[item["listener_id"]]["l7policies"].append(item)
+    return {"listeners": list(listeners.values()), "pools": list(pools.values())}
 
 
 def _tree(whole: Graph) -> dict[str, Any]:
     nodes = {node.pool.id: node for node in whole.pools}
     listeners = [
-        {
-            **_statuses(listener),
-            "pools": [_pool_tree(nodes[listener.default_pool_id])] if listener.default_pool_id in nodes else [],
-        }
+        {**_statuses(listener), "pools": [_pool_tree(nodes[id_]) for id_ in whole.reachable_pools(listener)]}
         for listener in whole.listeners
     ]
     return {**_statuses(whole.load_balancer), "listeners": listeners}

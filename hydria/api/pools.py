@@ -4,8 +4,9 @@ from hydria.api import below, forms
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Part
 from hydria.api.draft import check_subnets
-from hydria.base.errors import Invalid, not_found
+from hydria.base.errors import Conflict, Invalid
 from hydria.model import rules
+from hydria.model.l7 import L7Policy
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import Pool
@@ -48,6 +49,10 @@ class Pools(Part[Pool]):
         rules.check_pool(new)
         return new
 
+    def check_unused(self, tx: Transaction, row: Pool) -> None:
+        for policy in filter(below.stays, resources.find(tx, L7Policy, redirect_pool_id=row.id)):
+            raise Conflict(f"Pool {row.id} is in use by L7 policy {policy.id}")
+
     def load_balancer_of(self, tx: Transaction, row: Pool) -> LoadBalancer:
         return below.load_balancer(tx, row.loadbalancer_id)
 
@@ -56,9 +61,7 @@ def _parents(tx: Transaction, form: forms.PoolForm) -> tuple[LoadBalancer, Liste
     """Raises NotFound, or Invalid when the two do not belong together."""
     if form.listener_id is None:
         return below.load_balancer(tx, form.loadbalancer_id or ""), None
-    listener = resources.get(tx, Listener, form.listener_id)
-    if listener is None:
-        raise not_found("Listener", form.listener_id)
+    listener = below.listener(tx, form.listener_id)
     if form.loadbalancer_id not in (None, listener.loadbalancer_id):
         raise Invalid(
             f"Listener {listener.id} is not on load balancer {form.loadbalancer_id}.", field="loadbalancer_id"

@@ -9,7 +9,9 @@ from msgspec import Struct
 class Event(Struct, kw_only=True, frozen=True):
     id: str
     loadbalancer_id: str
-    resource_type: Literal["loadbalancer", "listener", "pool", "member", "healthmonitor", "amphora"]
+    resource_type: Literal[
+        "loadbalancer", "listener", "pool", "member", "healthmonitor", "l7policy", "l7rule", "amphora"
+    ]
     resource_id: str
     level: Literal["INFO", "WARNING", "ERROR"]
     reason: str

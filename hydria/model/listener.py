@@ -1,4 +1,4 @@
-"""The listener. (TLS fields come with TLS termination.)"""
+"""The listener."""
 
 from typing import Annotated, Literal
 
@@ -6,9 +6,12 @@ from msgspec import Meta
 
 from hydria.model.field import CREATE, Cidr, Port, Text, Uuid
 from hydria.model.resource import Provisioned
+from hydria.model.tls import AlpnProtocol, Ciphers, ClientAuthentication, ContainerRef, TlsVersion
 
 ListenerProtocol = Literal["TCP", "UDP", "SCTP", "HTTP", "HTTPS", "TERMINATED_HTTPS", "PROMETHEUS"]
 Layer4 = Literal["TCP", "UDP", "SCTP"]
+Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""What a database's integer holds."""
 Timeout = Annotated[int, Meta(ge=0, le=24 * 24 * 3600 * 1000)]
 """Milliseconds, at most 24 days: HAProxy's own limit."""
 
@@ -26,6 +29,17 @@ class Listener(Provisioned, kw_only=True, frozen=True):
     timeout_member_data: Timeout = 50_000
     timeout_tcp_inspect: Timeout = 0
     allowed_cidrs: list[Cidr] | None = None
+    default_tls_container_ref: ContainerRef | None = None
+    sni_container_refs: list[ContainerRef] = []  # noqa: RUF012 - msgspec copies it
+    client_ca_tls_container_ref: ContainerRef | None = None
+    client_crl_container_ref: ContainerRef | None = None
+    client_authentication: ClientAuthentication = "NONE"
+    tls_ciphers: Ciphers | None = None
+    tls_versions: list[TlsVersion] = []  # noqa: RUF012 - msgspec copies it
+    alpn_protocols: list[AlpnProtocol] = []  # noqa: RUF012 - msgspec copies it
+    hsts_max_age: Seconds | None = None
+    hsts_include_subdomains: bool = False
+    hsts_preload: bool = False
 
 
 def layer4(protocol: ListenerProtocol) -> Layer4:

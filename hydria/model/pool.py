@@ -6,16 +6,15 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from hydria.model.field import CREATE, READ, REQUEST, Check, Ip, Port, Text, Uuid
+from hydria.model.listener import Seconds
 from hydria.model.load_balancer import VnicType
 from hydria.model.resource import Provisioned
+from hydria.model.tls import AlpnProtocol, Ciphers, ContainerRef, TlsVersion
 
 PoolProtocol = Literal["TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2", "UDP", "SCTP"]
 Algorithm = Literal["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"]
 MonitorType = Literal["HTTP", "HTTPS", "PING", "TCP", "TLS-HELLO", "UDP-CONNECT", "SCTP"]
 HttpMethod = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH"]
-
-Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-"""What a database's integer holds."""
 
 
 class SessionPersistence(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -32,6 +31,13 @@ class Pool(Provisioned, kw_only=True, frozen=True):
     protocol: Annotated[PoolProtocol, CREATE]
     lb_algorithm: Algorithm
     session_persistence: SessionPersistence | None = None
+    tls_enabled: bool = False
+    tls_container_ref: ContainerRef | None = None
+    ca_tls_container_ref: ContainerRef | None = None
+    crl_container_ref: ContainerRef | None = None
+    tls_ciphers: Ciphers | None = None
+    tls_versions: list[TlsVersion] = []  # noqa: RUF012 - msgspec copies it
+    alpn_protocols: list[AlpnProtocol] = []  # noqa: RUF012 - msgspec copies it
 
 
 class Member(Provisioned, kw_only=True, frozen=True):

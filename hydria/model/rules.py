@@ -10,10 +10,12 @@ from typing import Final
 import msgspec
 
 from hydria.base.errors import Conflict, Invalid, Unsupported, invalid_field
+from hydria.model.field import fields
 from hydria.model.flavor import FlavorData
 from hydria.model.listener import Listener, layer4
 from hydria.model.load_balancer import LoadBalancer, Topology, VnicType
 from hydria.model.pool import HealthMonitor, Member, Pool, SessionPersistence
+from hydria.model.resource import Provisioned
 
 POOL_PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "TCP": ("TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2"),
@@ -38,6 +40,8 @@ SERVED: Final[Mapping[str, tuple[str, ...]]] = {
     "lb_algorithm": ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"),
     "health monitor type": ("HTTP", "HTTPS", "TCP"),
     "loadbalancer_topology": ("SINGLE",),
+    "L7 policies": (),
+    "TLS option": (),
 }
 """What the amphorae of this version do; the rest of the API's values are answered with 501."""
 
@@ -55,11 +59,31 @@ _HTTP_DEFAULTS: Final = {"http_method": "GET", "url_path": "/", "expected_codes"
 _HTTP_ONLY: Final = (*_HTTP_DEFAULTS, "http_version", "domain_name")
 
 
+TLS_OPTIONS: Final[Mapping[type[Provisioned], tuple[str, ...]]] = {
+    Listener: (
+        *("default_tls_container_ref", "sni_container_refs", "client_ca_tls_container_ref", "client_crl_container_ref"),
+        *("client_authentication", "tls_ciphers", "tls_versions", "alpn_protocols"),
+        *("hsts_max_age", "hsts_include_subdomains", "hsts_preload"),
+    ),
+    Pool: (
+        *("tls_enabled", "tls_container_ref", "ca_tls_container_ref", "crl_container_ref"),
+        *("tls_ciphers", "tls_versions", "alpn_protocols"),
+    ),
+}
+
+
+def _check_tls_served(resource: Listener | Pool) -> None:
+    """Whoever asks for TLS must not get less than that without a word."""
+    for field in fields(type(resource)):
+        if field.name in TLS_OPTIONS[type(resource)] and getattr(resource, field.name) != field.default_value():
+            check_served("TLS option", field.name)
+
+
 def check_served(option: str, value: str) -> None:
     if value not in SERVED[option]:
         raise Unsupported(
             f"Provider 'amphora' does not support a requested option: {option} {value} is not available in this "
-            f"version (available: {', '.join(SERVED[option])})."
+            f"version (available: {', '.join(SERVED[option]) or 'none'})."
         )
 
 
@@ -121,6 +145,7 @@ def check_listener(
 ) -> None:
     """`siblings`: all listeners of the load balancer; the one with this id is passed over."""
     check_served("listener protocol", listener.protocol)
+    _check_tls_served(listener)
     _check_insert_headers(listener)
     _check_allowed_cidrs(listener, load_balancer, families)
     key = (layer4(listener.protocol), listener.protocol_port)
@@ -176,6 +201,7 @@ def check_no_default_pool(listener: Listener) -> None:
 
 def check_pool(pool: Pool) -> None:
     check_served("pool protocol", pool.protocol)
+    _check_tls_served(pool)
     check_served("lb_algorithm", pool.lb_algorithm)
     if pool.session_persistence is not None:
         _check_persistence(pool.session_persistence, pool.protocol)

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from hydria.model.amphora import Amphora
 from hydria.model.flavor import Flavor, FlavorData, FlavorProfile, parse_flavor_data
-from hydria.model.graph import Graph, PoolNode
+from hydria.model.graph import Graph, PolicyNode, PoolNode
+from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
@@ -45,12 +46,17 @@ def load_graph(tx: Transaction, lb_id: str) -> Graph | None:
         # Beside one that is being deleted there may be its successor, which counts.
         if monitor.pool_id not in monitors or monitor.provisioning_status is not ProvisioningStatus.PENDING_DELETE:
             monitors[monitor.pool_id] = monitor
+    l7rules: defaultdict[str, list[L7Rule]] = defaultdict(list)
+    for rule in _of(tx, L7Rule, lb_id):
+        l7rules[rule.l7policy_id].append(rule)
+    policies = sorted(_of(tx, L7Policy, lb_id), key=lambda policy: (policy.listener_id, policy.position))
     amphorae = tuple(a for a in _of(tx, Amphora, lb_id) if a.status is not AmphoraStatus.DELETED)
     return Graph(
         load_balancer=load_balancer,
         generation=load_balancer.generation,
         flavor=FlavorData() if flavor_data is None else parse_flavor_data(flavor_data),
         listeners=tuple(_of(tx, Listener, lb_id)),
+        policies=tuple(PolicyNode(policy=policy, rules=tuple(l7rules[policy.id])) for policy in policies),
         pools=tuple(
             PoolNode(pool=pool, members=tuple(members[pool.id]), health_monitor=monitors.get(pool.id))
             for pool in _of(tx, Pool, lb_id)

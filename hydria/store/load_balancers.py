@@ -1,11 +1,12 @@
 """Accepted writes: which ones a load balancer takes, and how they raise its generation and mark it dirty."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from msgspec import Struct
 
 from hydria.base.errors import Conflict, Invalid, not_found
+from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
@@ -15,8 +16,15 @@ from hydria.store import queue, resources
 from hydria.store.database import Transaction
 from hydria.store.tables import below, table, title
 
-CHILDREN: tuple[type[Provisioned], ...] = (Pool, Listener, Member, HealthMonitor)
+CHILDREN: tuple[type[Provisioned], ...] = (Pool, Listener, L7Policy, L7Rule, Member, HealthMonitor)
 """In an order in which rows can be written; the other way round they can be deleted."""
+
+_PARTS: Mapping[type[Struct], tuple[tuple[type[Provisioned], str], ...]] = {
+    Pool: ((Member, "pool_id"), (HealthMonitor, "pool_id")),
+    Listener: ((L7Policy, "listener_id"),),
+    L7Policy: ((L7Rule, "l7policy_id"),),
+}
+"""What goes with a row, and the column that says so."""
 
 _LB = table(LoadBalancer)
 _LOCK = sa.select(_LB.c.provisioning_status, _LB.c.generation).where(below(LoadBalancer)).with_for_update()
@@ -37,6 +45,11 @@ def touch(tx: Transaction, lb_id: str, *, strict: bool, itself: bool = False, me
     return generation + 1
 
 
+def hold(tx: Transaction, lb_id: str) -> None:
+    """Keep other writes to it, and to all below it, waiting until this transaction ends. Raises NotFound."""
+    _lock(tx, lb_id)
+
+
 def mark_pending(
     tx: Transaction, resource: type[Provisioned], id_: str, status: ProvisioningStatus, generation: int
 ) -> None:
@@ -49,10 +62,11 @@ def mark_pending(
         raise Conflict(f"{title(resource)} {id_} is immutable and cannot be updated.")
     if row[0] is ProvisioningStatus.PENDING_CREATE and status is ProvisioningStatus.PENDING_UPDATE:
         status = row[0]
-    _mark(tx, resource, columns.id == id_, status, generation)
-    if resource is Pool and status is ProvisioningStatus.PENDING_DELETE:
-        for child in (Member, HealthMonitor):
-            _mark(tx, child, table(child).c.pool_id == id_, status, generation)
+    if status is not ProvisioningStatus.PENDING_DELETE:
+        _mark(tx, resource, columns.id == id_, status, generation)
+        return
+    _mark_whole(tx, resource, columns.id == id_, generation)
+    if resource is Pool:
         _take_default_pool(tx, id_, generation)
 
 
@@ -127,6 +141,14 @@ def _mark(
 ) -> None:
     values = {"provisioning_status": status, "generation": generation, "updated_at": resources.now(tx)}
     tx.execute(sa.update(table(resource)).where(which), {**values, **bound})
+
+
+def _mark_whole(tx: Transaction, resource: type[Struct], which: sa.ColumnElement[bool], generation: int) -> None:
+    """For deletion, with all below."""
+    _mark(tx, resource, which, ProvisioningStatus.PENDING_DELETE, generation)
+    for part, column in _PARTS.get(resource, ()):
+        of_these = table(part).c[column].in_(sa.select(table(resource).c.id).where(which))
+        _mark_whole(tx, part, of_these, generation)
 
 
 def _take_default_pool(tx: Transaction, pool_id: str, generation: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from msgspec import Struct
 
+from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
@@ -23,6 +24,8 @@ class Relation:
     """The column that says whom an answer is about."""
     value: str = "id"
     single: bool = False
+    order: str = "created_at"
+    """The column by which the ends are listed."""
 
 
 RELATIONS: Mapping[type[Struct], Mapping[str, Relation]] = {
@@ -30,7 +33,11 @@ RELATIONS: Mapping[type[Struct], Mapping[str, Relation]] = {
         "listeners": Relation(Listener, "loadbalancer_id"),
         "pools": Relation(Pool, "loadbalancer_id"),
     },
-    Listener: {"loadbalancers": Relation(Listener, "id", "loadbalancer_id")},
+    Listener: {
+        "loadbalancers": Relation(Listener, "id", "loadbalancer_id"),
+        "l7policies": Relation(L7Policy, "listener_id", order="position"),
+    },
+    L7Policy: {"rules": Relation(L7Rule, "l7policy_id")},
     Pool: {
         "listeners": Relation(Listener, "default_pool_id"),
         "loadbalancers": Relation(Pool, "id", "loadbalancer_id"),
@@ -39,8 +46,6 @@ RELATIONS: Mapping[type[Struct], Mapping[str, Relation]] = {
     },
     HealthMonitor: {"pools": Relation(HealthMonitor, "id", "pool_id")},
 }
-_NOT_YET: Mapping[type[Struct], tuple[str, ...]] = {Listener: ("l7policies",)}
-"""Relations of the API to resources that there are none of."""
 
 
 def related(
@@ -56,9 +61,6 @@ def related(
             values = found.get(id_, [])
             # Beside one that is being deleted there may be its successor: the last one.
             relations[name] = (values[-1] if values else None) if relation.single else values
-    for name in _NOT_YET.get(resource, ()):
-        for relations in answer.values():
-            relations[name] = []
     return answer
 
 
@@ -66,7 +68,7 @@ def _ends(relation: Relation) -> sa.Select[Any]:
     columns = table(relation.of).c
     key, value = columns[relation.key], columns[relation.value]
     among = key.in_(sa.bindparam("ids", expanding=True))
-    return sa.select(key.label("key"), value.label("value")).where(among).order_by(columns.created_at, columns.id)
+    return sa.select(key.label("key"), value.label("value")).where(among).order_by(columns[relation.order], columns.id)
 
 
 def refers(resource: type[Struct], name: str, values: Collection[str]) -> sa.ColumnElement[bool]:

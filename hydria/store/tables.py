@@ -14,13 +14,16 @@ from msgspec import Meta, Struct
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from hydria.model.amphora import Amphora
+from hydria.model.availability_zone import AvailabilityZone, AvailabilityZoneProfile
 from hydria.model.event import Event
 from hydria.model.field import Field, fields
 from hydria.model.flavor import Flavor, FlavorProfile
 from hydria.model.heartbeat import ListenerStats
+from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
+from hydria.model.quota import Quota
 from hydria.model.status import ProvisioningStatus
 
 
@@ -72,9 +75,14 @@ METADATA = sa.MetaData(
 _NAMES: dict[type[Struct], str] = {
     FlavorProfile: "flavor_profile",
     Flavor: "flavor",
+    AvailabilityZoneProfile: "availability_zone_profile",
+    AvailabilityZone: "availability_zone",
+    Quota: "quota",
     LoadBalancer: "load_balancer",
     Pool: "pool",
     Listener: "listener",
+    L7Policy: "l7policy",
+    L7Rule: "l7rule",
     Member: "member",
     HealthMonitor: "health_monitor",
     Amphora: "amphora",
@@ -87,6 +95,10 @@ _REFERENCES: dict[tuple[type[Struct], str], tuple[str, Literal["CASCADE", "SET N
     (Pool, "loadbalancer_id"): ("load_balancer.id", "CASCADE"),
     (Listener, "loadbalancer_id"): ("load_balancer.id", "CASCADE"),
     (Listener, "default_pool_id"): ("pool.id", "SET NULL"),
+    (AvailabilityZone, "availability_zone_profile_id"): ("availability_zone_profile.id", "RESTRICT"),
+    (L7Policy, "listener_id"): ("listener.id", "CASCADE"),
+    (L7Policy, "redirect_pool_id"): ("pool.id", "SET NULL"),
+    (L7Rule, "l7policy_id"): ("l7policy.id", "CASCADE"),
     (Member, "pool_id"): ("pool.id", "CASCADE"),
     (HealthMonitor, "pool_id"): ("pool.id", "CASCADE"),
     (Amphora, "loadbalancer_id"): ("load_balancer.id", "CASCADE"),
@@ -117,7 +129,8 @@ def _column_type(name: str, hint: Any, max_length: int | None = None) -> TypeEng
         (inner,) = (part for part in typing.get_args(hint) if part is not type(None))
         return _column_type(name, inner, max_length)
     if typing.get_origin(hint) is Literal:
-        return sa.String(64)
+        numbers = all(isinstance(value, int) for value in typing.get_args(hint))
+        return sa.BigInteger() if numbers else sa.String(64)
     if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
         return Choice(hint)
     if hint is str:
@@ -189,6 +202,7 @@ _l4_protocol = sa.text("(CASE WHEN protocol IN ('UDP', 'SCTP') THEN protocol ELS
 _unique("uq_listener_protocol_port", _listener.loadbalancer_id, _listener.protocol_port, _l4_protocol)
 _unique("uq_member_address", _member.pool_id, _member.address, _member.protocol_port)
 _unique("uq_health_monitor_pool_id", _monitor.pool_id)
+sa.Index("uq_availability_zone_name", table(AvailabilityZone).c.name, unique=True)
 sa.Index("uq_flavor_name", table(Flavor).c.name, unique=True)
 sa.Index("ix_load_balancer_project_id", table(LoadBalancer).c.project_id, table(LoadBalancer).c.created_at)
 sa.Index("ix_event_created_at", table(Event).c.loadbalancer_id, table(Event).c.created_at)
@@ -206,6 +220,12 @@ def below(resource: type[Struct]) -> sa.ColumnElement[bool]:
         return columns.id == LB_ID
     if "loadbalancer_id" in columns:
         return columns.loadbalancer_id == LB_ID
+    if resource is L7Rule:
+        policy = table(L7Policy).c
+        return columns.l7policy_id.in_(sa.select(policy.id).where(below(L7Policy)))
+    if resource is L7Policy:
+        listener = table(Listener).c
+        return columns.listener_id.in_(sa.select(listener.id).where(listener.loadbalancer_id == LB_ID))
     pool = table(Pool).c
     return columns.pool_id.in_(sa.select(pool.id).where(pool.loadbalancer_id == LB_ID))
 

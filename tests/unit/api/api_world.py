@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from litestar.testing import TestClient
 
 from hydria.api import app
@@ -17,9 +18,13 @@ from hydria.api.policy import Policy
 from hydria.base.config import Api, Config
 from hydria.base.errors import Unauthorized
 from hydria.drivers.fakes import FakeCloud
+from hydria.model import rules
 from hydria.store.database import Database
 from hydria.store.queue import Queue
 from hydria.store.wake import WakeSender
+
+PROVISIONED = ("load_balancer", "pool", "listener", "l7policy", "l7rule", "member", "health_monitor")
+"""Tables of what has statuses, parents first."""
 
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
 
@@ -83,8 +88,8 @@ class World:
     def rows(self) -> dict[str, Any]:
         """Everything there is, in the database and in the cloud: equal before and after means nothing changed."""
         with self.services.database.read() as tx:
-            tables = ("load_balancer", "listener", "pool", "member", "health_monitor", "flavor", "flavor_profile")
-            rows = {name: tx.connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in (*tables, "dirty")}  # noqa: S608 - names of this list
+            names = (*PROVISIONED, "flavor", "flavor_profile", "dirty")
+            rows = {name: tx.connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in names}  # noqa: S608 - names of this list
         return {**rows, "ports": dict(self.cloud.ports)}
 
     # Shorthands for what most tests start from.
@@ -109,6 +114,13 @@ class World:
         body = {"pool_id": pool["id"], "type": "TCP", "delay": 5, "timeout": 3, "max_retries": 2, **values}
         return self.post("/healthmonitors", {"healthmonitor": body})
 
+    def policy(self, listener: Any, **values: Any) -> Any:
+        return self.post("/l7policies", {"l7policy": {"listener_id": listener["id"], "action": "REJECT", **values}})
+
+    def rule(self, policy: Any, **values: Any) -> Any:
+        body = {"type": "PATH", "compare_type": "STARTS_WITH", "value": "/images", **values}
+        return self.post(f"/l7policies/{policy['id']}/rules", {"rule": body})
+
     def flavor(self, data: str = '{"sriov_vip": true, "allow_member_sriov": true}', **values: Any) -> Any:
         profile = {"name": "profile", "provider_name": "amphora", "flavor_data": data}
         made = self.post("/flavorprofiles", {"flavorprofile": profile}, who="admin")
@@ -118,7 +130,7 @@ class World:
     def settle(self) -> None:
         """What a controller writes when it has done everything."""
         with self.services.database.write() as tx:
-            for table in ("load_balancer", "listener", "pool", "member", "health_monitor"):
+            for table in reversed(PROVISIONED):
                 gone = f"DELETE FROM {table} WHERE provisioning_status = 'PENDING_DELETE'"  # noqa: S608 - as above
                 tx.connection.exec_driver_sql(gone)
                 tx.connection.exec_driver_sql(f"UPDATE {table} SET provisioning_status = 'ACTIVE'")  # noqa: S608
@@ -147,6 +159,17 @@ def a_cloud() -> FakeCloud:
     made.add_network("members", "192.0.2.0/24", "2001:db8:2::/64")
     made.flavors.add("amphora-sriov-flavor")
     return made
+
+
+@contextlib.contextmanager
+def served(option: str, *values: str) -> Iterator[None]:
+    """As if the amphorae of this version did `values`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(rules.SERVED, option, values)  # type: ignore[arg-type] # a dict: only its type says Mapping
+        yield
+
+
+ACTIONS = ("REJECT", "REDIRECT_TO_POOL", "REDIRECT_TO_URL", "REDIRECT_PREFIX")
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_world import NOBODY, World, a_world
+from api_world import ACTIONS, NOBODY, World, a_world, served
 
 from hydria.api.policy import Policy
 from hydria.base.config import Api
@@ -75,3 +75,10 @@ def there(shared_world: World) -> dict[str, str]:
         "taken": lb["vip_address"],
         "port": lb["vip_port_id"],
     }
+
+
+@pytest.fixture(scope="module")
+def l7_served() -> Iterator[None]:
+    """L7 policies are taken."""
+    with served("L7 policies", *ACTIONS):
+        yield

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from hydria.model import field
 from hydria.model.flavor import Flavor, FlavorProfile
+from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
@@ -33,6 +34,10 @@ HOSTILE = [
     "/",
     "/a\nb",
     "200-100",
+    "http://[::1",
+    "https://example.org:0/a",
+    "[[a]",
+    "(a{9999999999999})",
     "HTTP",
     "TCP",
     "UDP",
@@ -61,6 +66,8 @@ RESOURCES: dict[str, tuple[str, type[Struct], tuple[str, ...]]] = {
     "pool": ("/pools", Pool, ("listener_id", "members", "healthmonitor")),
     "member": ("/pools/{pool}/members", Member, ()),
     "healthmonitor": ("/healthmonitors", HealthMonitor, ()),
+    "l7policy": ("/l7policies", L7Policy, ("redirect_pool", "rules")),
+    "rule": ("/l7policies/{policy}/rules", L7Rule, ()),
     "flavor": ("/flavors", Flavor, ()),
     "flavorprofile": ("/flavorprofiles", FlavorProfile, ()),
 }
@@ -92,7 +99,7 @@ def bodies(draw: Any, root: str):
 
 
 @pytest.fixture(scope="module")
-def world(shared_world: World) -> World:
+def world(shared_world: World, l7_served: None) -> World:  # noqa: ARG001 - the more is let in
     return shared_world
 
 
@@ -101,14 +108,19 @@ def parents(world: World):
     lb = world.load_balancer()
     pool = world.pool(lb)
     flavor = world.flavor("{}")
+    listener = world.listener(lb)
+    policy = world.policy(listener)
     return {
         "loadbalancer_id": lb["id"],
         "pool_id": pool["id"],
+        "listener_id": listener["id"],
+        "redirect_pool_id": pool["id"],
+        "l7policy_id": policy["id"],
         "vip_subnet_id": world.public,
         "flavor_profile_id": flavor["flavor_profile_id"],
-        "rows": {"loadbalancer": lb, "pool": pool, "flavor": flavor, "listener": world.listener(lb),
-                 "member": world.member(pool), "healthmonitor": world.monitor(pool),
-                 "flavorprofile": {"id": flavor["flavor_profile_id"]}},
+        "rows": {"loadbalancer": lb, "pool": pool, "flavor": flavor, "listener": listener,
+                 "l7policy": policy, "rule": world.rule(policy), "member": world.member(pool),
+                 "healthmonitor": world.monitor(pool), "flavorprofile": {"id": flavor["flavor_profile_id"]}},
     }  # fmt: skip
 
 
@@ -123,9 +135,9 @@ def test_any_body_of_a_post_and_a_put(world: World, parents: Any, root: str, dat
     for name in body[root]:
         if name in parents and data.draw(st.integers(0, 3)) > 0:
             body[root][name] = parents[name]
-    if root == "member":
-        body[root].pop("pool_id", None)
-    path = RESOURCES[root][0].format(pool=parents["pool_id"])
+    for name in {"member": ("pool_id",), "rule": ("l7policy_id",)}.get(root, ()):
+        body[root].pop(name, None)
+    path = RESOURCES[root][0].format(pool=parents["pool_id"], policy=parents["l7policy_id"])
     answer = world.call("POST", path, body, who="admin")
     assert answer.status_code < 500 or answer.status_code == 501, (answer.text, body)
     updatable = {entry.name for entry in field.fields(RESOURCES[root][1]) if entry.access is field.Access.UPDATE}
@@ -151,6 +163,6 @@ def test_any_batch(world: World, parents: Any, body: Any):
     value=st.sampled_from(HOSTILE) | st.text(max_size=10) | st.integers().map(str),
 )
 def test_any_query(world: World, name: str, value: Any):
-    for path in ("/loadbalancers", "/listeners", "/healthmonitors", "/flavors"):
+    for path in ("/loadbalancers", "/listeners", "/healthmonitors", "/l7policies", "/flavors"):
         answer = world.call("GET", path, params={name: value}, who="admin")
         assert answer.status_code < 500, (answer.text, path, name, value)

@@ -78,6 +78,7 @@ LISTENER = {"loadbalancer_id": "@lb", "protocol": "HTTP", "protocol_port": 8080}
         case("pool of another load balancer", 404, "not found", default_pool_id="@other_pool"),
         case("pool of another protocol", 400, "not a valid option for protocol", default_pool_id="@tcp_pool"),
         case("both kinds of default pool", 400, "default_pool", default_pool_id="@pool", default_pool={"name": "x"}),
+        case("name of no pool", 400, "No pool of this request", default_pool={"name": "pool1"}),
         case("L7 policies", 501, "does not support", l7policies=[{"action": "REJECT"}]),
         case("header on TCP", 400, "insert_headers", protocol="TCP", insert_headers={"X-Forwarded-For": "true"}),
         case("unknown header", 400, "X-Evil is not a valid option", insert_headers={"X-Evil": "true"}),

@@ -19,16 +19,26 @@ from hydria.store.load_balancers import touch
 from hydria.store.tables import METADATA
 
 
-def schema(database: Database) -> dict[str, str]:
-    wanted = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'"
+def schema(database: Database) -> dict[str, object]:
+    """Tables by their columns, keys and indexes. Order and defaults of columns are those of their migration."""
     with database.read() as tx:
-        return {name: _sorted_parts(text) for name, text in tx.execute(sa.text(wanted))}
+        inspector = sa.inspect(tx.connection)
+        tables = set(inspector.get_table_names()) - {"alembic_version"}
+        found: dict[str, object] = {name: _table(inspector, name) for name in tables}
+        indexes = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        return found | {name: text.replace('"', "") for name, text in tx.execute(sa.text(indexes))}
 
 
-def _sorted_parts(text: str) -> str:
-    """Columns keep their order in a migration, constraints need not."""
-    # SQLite quotes the name of a table that was made anew and renamed.
-    return " ".join(sorted(part.strip().rstrip(",") for part in text.replace('"', "").splitlines()))
+def _table(inspector: sa.Inspector, name: str) -> object:
+    columns = {
+        column["name"]: (str(column["type"]), column["nullable"], column["primary_key"])
+        for column in inspector.get_columns(name)
+    }
+    keys = {
+        key["name"]: (key["constrained_columns"], key["referred_table"], key["referred_columns"], key["options"])
+        for key in inspector.get_foreign_keys(name)
+    }
+    return columns, keys, inspector.get_pk_constraint(name)["name"]
 
 
 def test_migrations_make_what_the_structs_say(tmp_path: Path, clock: Clock):
