@@ -151,8 +151,7 @@ class Boot:
         return self._config.management_network
 
     def _image(self, graph: Graph) -> str:
-        tag = graph.flavor.amp_image_tag or self._config.image_tag
-        return self._outside.lookups.image(tag, anew=bool(graph.amphorae))
+        return self._outside.lookups.image(graph.flavor.amp_image_tag or self._config.image_tag)
 
     def _files(self, amphora_id: str, certificate: str) -> dict[str, str]:
         agent = AgentConfig(amphora_id=amphora_id, heartbeat_key=self._outside.authority.heartbeat_key)

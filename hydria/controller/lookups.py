@@ -14,7 +14,7 @@ from hydria.drivers.cloud import Cloud, Network, Subnet
 _SECONDS = 60.0
 _ENTRIES = 10_000
 
-T = TypeVar("T", Network, Subnet, str)
+T = TypeVar("T", Network, Subnet)
 
 
 class Lookups:
@@ -22,7 +22,7 @@ class Lookups:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._cache: TTLCache[tuple[str, str], Network | Subnet | str] = TTLCache(_ENTRIES, _SECONDS)
+        self._cache: TTLCache[tuple[str, str], Network | Subnet] = TTLCache(_ENTRIES, _SECONDS)
         self._lock = threading.Lock()
 
     def network(self, id_or_name: str) -> Network:
@@ -31,12 +31,9 @@ class Lookups:
             raise Terminal(f"Network {id_or_name} not found.")
         return network
 
-    def image(self, tag: str, *, anew: bool = False) -> str:
-        """`anew`: also one that was uploaded a moment ago, as before a failover."""
-        if anew:
-            with self._lock:
-                self._cache.pop(("image", tag), None)
-        image = self._remembered("image", tag, self._cloud.image_by_tag)
+    def image(self, tag: str) -> str:
+        """Not remembered: one may have been uploaded, or deleted, a moment ago."""
+        image = self._cloud.image_by_tag(tag)
         if image is None:
             raise Terminal(f"There is no active image with the tag '{tag}'.")
         return image

@@ -138,7 +138,6 @@ class Controller:
     def _look_up(self) -> None:
         try:
             self._lookups.network(self._config.management_network)
-            self._lookups.image(self._config.image_tag)
         except HydriaError as error:
             log.info("the cloud is not ready yet", reason=error)
 
