@@ -14,7 +14,6 @@ from msgspec import Meta, Struct
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from hydria.model.amphora import Amphora
-from hydria.model.availability_zone import AvailabilityZone, AvailabilityZoneProfile
 from hydria.model.event import Event
 from hydria.model.field import Field, fields
 from hydria.model.flavor import Flavor, FlavorProfile
@@ -23,7 +22,6 @@ from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
-from hydria.model.quota import Quota
 from hydria.model.status import ProvisioningStatus
 
 
@@ -75,9 +73,6 @@ METADATA = sa.MetaData(
 _NAMES: dict[type[Struct], str] = {
     FlavorProfile: "flavor_profile",
     Flavor: "flavor",
-    AvailabilityZoneProfile: "availability_zone_profile",
-    AvailabilityZone: "availability_zone",
-    Quota: "quota",
     LoadBalancer: "load_balancer",
     Pool: "pool",
     Listener: "listener",
@@ -95,7 +90,6 @@ _REFERENCES: dict[tuple[type[Struct], str], tuple[str, Literal["CASCADE", "SET N
     (Pool, "loadbalancer_id"): ("load_balancer.id", "CASCADE"),
     (Listener, "loadbalancer_id"): ("load_balancer.id", "CASCADE"),
     (Listener, "default_pool_id"): ("pool.id", "SET NULL"),
-    (AvailabilityZone, "availability_zone_profile_id"): ("availability_zone_profile.id", "RESTRICT"),
     (L7Policy, "listener_id"): ("listener.id", "CASCADE"),
     (L7Policy, "redirect_pool_id"): ("pool.id", "SET NULL"),
     (L7Rule, "l7policy_id"): ("l7policy.id", "CASCADE"),
@@ -202,7 +196,6 @@ _l4_protocol = sa.text("(CASE WHEN protocol IN ('UDP', 'SCTP') THEN protocol ELS
 _unique("uq_listener_protocol_port", _listener.loadbalancer_id, _listener.protocol_port, _l4_protocol)
 _unique("uq_member_address", _member.pool_id, _member.address, _member.protocol_port)
 _unique("uq_health_monitor_pool_id", _monitor.pool_id)
-sa.Index("uq_availability_zone_name", table(AvailabilityZone).c.name, unique=True)
 sa.Index("uq_flavor_name", table(Flavor).c.name, unique=True)
 sa.Index("ix_load_balancer_project_id", table(LoadBalancer).c.project_id, table(LoadBalancer).c.created_at)
 sa.Index("ix_event_created_at", table(Event).c.loadbalancer_id, table(Event).c.created_at)

@@ -1,4 +1,4 @@
-"""L7 policies and rules, TLS of listeners and pools, availability zones, quotas."""
+"""L7 policies and rules, TLS of listeners and pools."""
 
 from typing import Any
 
@@ -22,14 +22,6 @@ def upgrade() -> None:
         op.add_column("pool", column)
     _l7policy()
     _l7rule()
-    _availability_zones()
-    limits = ("loadbalancer", "listener", "pool", "member", "healthmonitor", "l7policy", "l7rule")
-    op.create_table(
-        "quota",
-        sa.Column("id", sa.String(36), nullable=False),
-        *(sa.Column(name, sa.BigInteger(), nullable=True) for name in limits),
-        sa.PrimaryKeyConstraint("id", name="pk_quota"),
-    )
 
 
 def _tls_of_both() -> list[sa.Column[Any]]:
@@ -104,36 +96,3 @@ def _l7rule() -> None:
         sa.ForeignKeyConstraint(["l7policy_id"], ["l7policy.id"], name="fk_l7rule_l7policy_id", ondelete="CASCADE"),
     )
     op.create_index("ix_l7rule_l7policy_id", "l7rule", ["l7policy_id"])
-
-
-def _availability_zones() -> None:
-    op.create_table(
-        "availability_zone_profile",
-        sa.Column("id", sa.String(36), nullable=False),
-        sa.Column("name", sa.String(255), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("updated_at", sa.DateTime(), nullable=True),
-        sa.Column("provider_name", sa.String(255), nullable=False),
-        sa.Column("availability_zone_data", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_availability_zone_profile"),
-    )
-    op.create_table(
-        "availability_zone",
-        sa.Column("id", sa.String(36), nullable=False),
-        sa.Column("name", sa.String(255), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("updated_at", sa.DateTime(), nullable=True),
-        sa.Column("description", sa.String(255), nullable=False),
-        sa.Column("enabled", sa.Boolean(), nullable=False),
-        sa.Column("availability_zone_profile_id", sa.String(36), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_availability_zone"),
-        sa.ForeignKeyConstraint(
-            ["availability_zone_profile_id"],
-            ["availability_zone_profile.id"],
-            name="fk_availability_zone_availability_zone_profile_id",
-            ondelete="RESTRICT",
-        ),
-    )
-    profile = ["availability_zone_profile_id"]
-    op.create_index("ix_availability_zone_availability_zone_profile_id", "availability_zone", profile)
-    op.create_index("uq_availability_zone_name", "availability_zone", ["name"], unique=True)
