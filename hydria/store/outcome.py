@@ -11,7 +11,7 @@ from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member
 from hydria.model.resource import Provisioned
 from hydria.model.status import OperatingStatus, ProvisioningStatus
-from hydria.store import amphorae, events
+from hydria.store import amphorae, events, resources
 from hydria.store.database import Database, Transaction
 from hydria.store.load_balancers import CHILDREN
 from hydria.store.queue import Claim, Queue, held, release
@@ -130,8 +130,9 @@ def _settle_children(tx: Transaction, resource: type[Provisioned], lb_id: str, o
 def _write_statuses(
     tx: Transaction, resource: type[Provisioned], found: Mapping[str, tuple[sa.RowMapping, ProvisioningStatus]]
 ) -> None:
+    moment = resources.now(tx)
     values = [
-        {"at": id_, "status": status, "operating": _operating(resource, row, status)}
+        {"at": id_, "status": status, "operating": _operating(resource, row, status), "moment": moment}
         for id_, (row, status) in found.items()
     ]
     tx.execute(_update(resource), values)
@@ -139,10 +140,17 @@ def _write_statuses(
 
 @functools.cache
 def _update(resource: type[Provisioned]) -> sa.Update:
+    """An object that has become ACTIVE, or has failed, was changed then: clients read `updated_at` of every object."""
+    columns = table(resource).c
+    status = sa.bindparam("status", type_=columns.provisioning_status.type)
+    changed = sa.case(
+        (columns.provisioning_status != status, sa.bindparam("moment", type_=columns.updated_at.type)),
+        else_=columns.updated_at,
+    )
     return (
         sa.update(table(resource))
-        .where(table(resource).c.id == sa.bindparam("at"))
-        .values(provisioning_status=sa.bindparam("status"), operating_status=sa.bindparam("operating"))
+        .where(columns.id == sa.bindparam("at"))
+        .values(provisioning_status=status, operating_status=sa.bindparam("operating"), updated_at=changed)
     )
 
 
