@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument(
         "--interval", type=float, default=0.1, metavar="SECONDS", help="between looks at a status [0.1]"
     )
+    parser.add_argument("--real", action="store_true", help="on real load balancers, and those tests only (as root)")
     parser.add_argument("--debug", action="store_true", help="every request and answer into tempest.log")
     arguments = parser.parse_args()
     try:
@@ -111,6 +112,8 @@ def configuration(state: StateDirectory, arguments: argparse.Namespace) -> str:
     return template.substitute(
         directory=LAST,
         debug=arguments.debug,
+        real=arguments.real,
+        noop=not arguments.real,
         interval=arguments.interval,
         auth_url=login["auth_url"],
         username=login["username"],

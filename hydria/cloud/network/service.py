@@ -32,7 +32,7 @@ class Network:
     def __init__(self, config: Config, database: Database) -> None:
         self.config = config
         self.database = database
-        self.networks = Networks(database, physical_networks(config))
+        self.networks = Networks(database, physical_networks(config), config.cloud.tenant_physical_network or None)
         self.subnets = Subnets(database, self.networks)
         self.security_group_rules = SecurityGroupRules(database)
         self.security_groups = SecurityGroups(database, self.security_group_rules)
