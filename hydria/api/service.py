@@ -53,7 +53,9 @@ def services(config: Config, database: Database) -> Services:
         database=database,
         queue=Queue(database),
         identity=Keystone(config.identity),
-        policy=Policy(config.api.policy_file),
+        policy=Policy(
+            config.api.policy_file, variant=config.api.policy_variant, enforce_scope=config.api.enforce_scope
+        ),
         cloud=OpenStackCloud(config.identity),
         wake=WakeSender(config.controller.wake_socket),
     )
