@@ -53,6 +53,14 @@ class Api(Section, frozen=True):
     bind_host: str = "127.0.0.1"
     bind_port: int = 9876
     pagination_max_limit: int = 1000
+    allow_pagination: bool = True
+    """False: every list is whole; `limit`, `marker` and `page_reverse` are passed over."""
+    allow_sorting: bool = True
+    """False: lists are in the order of creation; `sort`, `sort_key` and `sort_dir` are passed over."""
+    allow_filtering: bool = True
+    """False: filters and tags of a query are passed over, but for `project_id`."""
+    allow_field_selection: bool = True
+    """False: `fields` is passed over."""
     strict_immutable: bool = False
     """True: a write to a load balancer that is not ACTIVE is refused with 409, as Octavia does."""
     default_provider_driver: str = "amphora"
