@@ -11,6 +11,7 @@ from hydria.api.policy import Policy
 from hydria.base.config import Config
 from hydria.base.log import Logger
 from hydria.drivers.openstack import OpenStackCloud
+from hydria.model.served import AMPHORA, EVERYTHING
 from hydria.store.database import Database
 from hydria.store.queue import Queue
 from hydria.store.wake import WakeSender
@@ -56,4 +57,5 @@ def services(config: Config, database: Database) -> Services:
         policy=Policy(config.api.policy_file),
         cloud=OpenStackCloud(config.identity),
         wake=WakeSender(config.controller.wake_socket),
+        served=EVERYTHING if config.drivers.kind == "noop" else AMPHORA,
     )
