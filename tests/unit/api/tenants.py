@@ -62,6 +62,7 @@ class Tenants:
     def __init__(self, world: World, pick: Pick) -> None:
         self._world = world
         self._pick = pick
+        self._strays = False
         self.steps: tuple[Callable[[str], Any], ...] = (
             self.create_load_balancer,
             self.create_graph,
@@ -76,10 +77,13 @@ class Tenants:
             self.update,
             self.update,
             self.delete,
+            self.delete,
+            lambda who: self._delete("l7policy", who),
         )
 
     def step(self, who: str) -> Any:
         """None: there was nothing to do it to."""
+        self._strays = self._pick((True, False, False))
         return self._pick(self.steps)(who)
 
     def create_load_balancer(self, who: str) -> Any:
@@ -105,6 +109,7 @@ class Tenants:
     def create_listener(self, who: str) -> Any:
         return self._below(
             "load_balancer",
+            who,
             lambda lb: self._post(
                 "/listeners",
                 {
@@ -124,12 +129,12 @@ class Tenants:
         table = self._pick(("load_balancer", "listener"))
         key = "loadbalancer_id" if table == "load_balancer" else "listener_id"
         return self._below(
-            table, lambda row: self._post("/pools", {"pool": {**self._pool(), key: row["id"]}}, who, row)
+            table, who, lambda row: self._post("/pools", {"pool": {**self._pool(), key: row["id"]}}, who, row)
         )
 
     def create_member(self, who: str) -> Any:
         return self._below(
-            "pool", lambda pool: self._post(f"/pools/{pool['id']}/members", {"member": self._member()}, who, pool)
+            "pool", who, lambda pool: self._post(f"/pools/{pool['id']}/members", {"member": self._member()}, who, pool)
         )
 
     def replace_members(self, who: str) -> Any:
@@ -137,6 +142,7 @@ class Tenants:
         query = self._pick(("", "?additive_only=true"))
         return self._below(
             "pool",
+            who,
             lambda pool: self._call("PUT", f"/pools/{pool['id']}/members{query}", {"members": members}, who, pool),
         )
 
@@ -144,12 +150,14 @@ class Tenants:
         body = {"type": self._pick(("TCP", "HTTP")), "delay": 1, "timeout": 1, "max_retries": 1}
         return self._below(
             "pool",
+            who,
             lambda pool: self._post("/healthmonitors", {"healthmonitor": {**body, "pool_id": pool["id"]}}, who, pool),
         )
 
     def create_policy(self, who: str) -> Any:
         return self._below(
             "listener",
+            who,
             lambda listener: self._post(
                 "/l7policies",
                 {"l7policy": {"listener_id": listener["id"], **self._action(listener), **self._position()}},
@@ -161,13 +169,14 @@ class Tenants:
     def create_rule(self, who: str) -> Any:
         body = {"rule": {"type": "PATH", "compare_type": "EQUAL_TO", "value": self._pick(("/", "bad\n"))}}
         return self._below(
-            "l7policy", lambda policy: self._post(f"/l7policies/{policy['id']}/rules", body, who, policy)
+            "l7policy", who, lambda policy: self._post(f"/l7policies/{policy['id']}/rules", body, who, policy)
         )
 
     def update(self, who: str) -> Any:
         table = self._pick(PROVISIONED)
         return self._below(
             table,
+            who,
             lambda row: self._call("PUT", path_of(table, row), {_SINGULAR[table]: self._changes(table, row)}, who, row),
         )
 
@@ -186,9 +195,13 @@ class Tenants:
         return body
 
     def delete(self, who: str) -> Any:
-        table = self._pick(PROVISIONED)
+        return self._delete(self._pick(PROVISIONED), who)
+
+    def _delete(self, table: str, who: str) -> Any:
         query = self._pick(("", "?cascade=true"))
-        return self._below(table, lambda row: self._call("DELETE", f"{path_of(table, row)}{query}", None, who, row))
+        return self._below(
+            table, who, lambda row: self._call("DELETE", f"{path_of(table, row)}{query}", None, who, row)
+        )
 
     def _action(self, listener: Row) -> Row:
         pool_id = self._some_pool(listener)
@@ -211,8 +224,10 @@ class Tenants:
         own = [row["id"] for row in there if row["loadbalancer_id"] == lb_id]
         return self._pick((None, *own, *(row["id"] for row in there[:1])))
 
-    def _below(self, table: str, ask: Callable[[Row], Any]) -> Any:
+    def _below(self, table: str, who: str, ask: Callable[[Row], Any]) -> Any:
         there = self._there(table)
+        if not self._strays:  # into what is another's
+            there = [row for row in there if who in (row["project_id"], "admin")]
         return ask(self._pick(there)) if there else None
 
     def _there(self, table: str) -> list[Row]:
