@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Litestar, Request, Response, Router
+from litestar.config.cors import CORSConfig
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import RawBody
 
 from hydria.api import faults, providers, versions
 from hydria.api.amphorae import Amphorae
-from hydria.api.asgi import ORIGINAL_PATH, Front
+from hydria.api.asgi import BASE_URL, ORIGINAL_PATH, Front
 from hydria.api.call import Answer, Call, Services
 from hydria.api.collection import Collection
 from hydria.api.flavors import FlavorProfiles, Flavors
@@ -23,6 +24,7 @@ from hydria.api.listeners import Listeners
 from hydria.api.load_balancers import LoadBalancers
 from hydria.api.members import Members
 from hydria.api.pools import Pools
+from hydria.base import config
 from hydria.base.errors import NotFound, invalid_field
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -87,7 +89,10 @@ def routes() -> list[Route]:
 
 def create(services: Services) -> Front:
     """The ASGI application."""
-    handlers = [_public("/", _discovery), _public("/v2", _discovery), _public("/healthcheck", _healthy)]
+    api = services.config.api
+    handlers = [_public("/", _discovery), _public("/v2", _discovery)]
+    if api.healthcheck_enabled:
+        handlers.append(_public("/healthcheck", _healthy, "GET", "HEAD"))
     handlers += [_authenticated(route, services) for route in routes()]
     return Front(
         Litestar(
@@ -97,7 +102,18 @@ def create(services: Services) -> Front:
             request_max_body_size=MAX_BODY,
             openapi_config=None,
             logging_config=None,
-        )
+            cors_config=_cors(api) if api.cors_allowed_origins else None,
+        ),
+        behind_proxy=api.enable_proxy_headers_parsing,
+    )
+
+
+def _cors(api: config.Api) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=list(api.cors_allowed_origins),
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["X-Auth-Token", "Content-Type", "Accept"],
+        expose_headers=["X-OpenStack-Request-ID"],
     )
 
 
@@ -111,7 +127,7 @@ def _authenticated(route: Route, services: Services) -> HTTPRouteHandler:
             services=services,
             caller=caller,
             cloud=services.cloud.seen_by(token),
-            url=f"{str(request.base_url).rstrip('/')}{request.scope[ORIGINAL_PATH]}",  # type: ignore[literal-required]
+            url=f"{_base_url(request)}{request.scope[ORIGINAL_PATH]}",  # type: ignore[literal-required]
             path=request.path_params,
             query=_query(request),
             body=body,
@@ -133,15 +149,23 @@ def _query(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
     return found
 
 
-def _public(path: str, content: Callable[[Request[Any, Any, Any]], Any]) -> HTTPRouteHandler:
+def _base_url(request: Request[Any, Any, Any]) -> str:
+    """As the client sees it."""
+    told: str | None = request.scope.get(BASE_URL)  # type: ignore[assignment]
+    return (told or str(request.base_url)).rstrip("/")
+
+
+def _public(
+    path: str, content: Callable[[Request[Any, Any, Any]], Any], *methods: Literal["GET", "HEAD"]
+) -> HTTPRouteHandler:
     def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
         return Response(msgspec.json.encode(content(request)), media_type=JSON)
 
-    return HTTPRouteHandler(path, http_method="GET", sync_to_thread=False)(handle)
+    return HTTPRouteHandler(path, http_method=methods or ("GET",), sync_to_thread=False)(handle)
 
 
 def _discovery(request: Request[Any, Any, Any]) -> dict[str, Any]:
-    return versions.document(str(request.base_url))
+    return versions.document(_base_url(request))
 
 
 def _healthy(_request: Request[Any, Any, Any]) -> dict[str, str]:

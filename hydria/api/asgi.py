@@ -3,6 +3,7 @@
 ASGI demands coroutines here; nothing in them waits for anything but the next layer.
 """
 
+import re
 import uuid
 from typing import Any
 
@@ -15,6 +16,8 @@ from hydria.base import log
 
 ORIGINAL_PATH = "hydria.path"
 """Key of the scope: the path as the client wrote it, for links."""
+BASE_URL = "hydria.base_url"
+"""Key of the scope: what stands before that path, as the client sees it, when a proxy has told; else not there."""
 
 
 def normalize(path: str) -> str:
@@ -30,6 +33,29 @@ def normalize(path: str) -> str:
 
 def _header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def _told_by_proxy(scope: Scope) -> str | None:
+    """The base URL that the client used, of `Forwarded` (RFC 7239) or the X-Forwarded-* headers of a proxy."""
+
+    def first(name: str) -> str:
+        return (_header(scope, name.encode()) or "").split(",")[0].strip()
+
+    parts = (part.partition("=") for part in first("forwarded").split(";"))
+    forwarded = {name.strip().lower(): value.strip().strip('"') for name, _, value in parts}
+    scheme = (forwarded.get("proto") or first("x-forwarded-proto")).lower()
+    host = forwarded.get("host") or first("x-forwarded-host")
+    port, prefix = first("x-forwarded-port"), first("x-forwarded-prefix").rstrip("/")
+    if not (scheme or host or prefix):
+        return None
+    host = host or _header(scope, b"host") or ""
+    if port.isdecimal() and ":" not in host.rpartition("]")[2]:
+        host = f"{host}:{port}"
+    found = f"{scheme or scope['scheme']}://{host}{prefix}"
+    return found if _BASE_URL.fullmatch(found) else None
+
+
+_BASE_URL = re.compile(r"https?://(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/%-]*)?")
 
 
 def accepts_json(accept: str | None) -> bool:
@@ -49,8 +75,10 @@ def _not_acceptable(accept: str | None, request_id: str) -> bytes:
 class Front:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, behind_proxy: bool = False) -> None:
+        """`behind_proxy`: whoever connects is believed about the URL that the client used."""
         self._app = app
+        self._behind_proxy = behind_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -69,6 +97,8 @@ class Front:
             return
         path = scope["path"]
         extended: dict[str, Any] = {**scope, "path": normalize(path), ORIGINAL_PATH: path}
+        if self._behind_proxy and (told := _told_by_proxy(scope)):
+            extended[BASE_URL] = told
         extended["raw_path"] = extended["path"].encode()
         with log.context(request_id=request_id):
             await self._app(extended, receive, send_with_id)  # type: ignore[arg-type] # a TypedDict with our key

@@ -36,6 +36,7 @@ def run(config: Config) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # it believes whoever connects from this machine; ours is asked for by configuration
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
     )

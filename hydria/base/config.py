@@ -68,6 +68,13 @@ class Api(Section, frozen=True):
     """False: `fields` is passed over."""
     strict_immutable: bool = False
     """True: a write to a load balancer that is not ACTIVE is refused with 409, as Octavia does."""
+    healthcheck_enabled: bool = True
+    """Answer `GET /healthcheck` without a token. It says no more than that the process serves."""
+    enable_proxy_headers_parsing: bool = False
+    """True: links carry the URL that `Forwarded` and `X-Forwarded-Proto`, `-Host`, `-Port` and `-Prefix` tell. Only
+    behind a proxy that sets them itself: whoever connects is believed."""
+    cors_allowed_origins: tuple[str, ...] = ()
+    """Origins of web pages whose scripts may call the API, as https://console.example.org; * is any."""
     default_provider_driver: str = "amphora"
     policy_variant: PolicyVariant = "default"
     """Which of Octavia's sets of rules says who may do what: see docs/policy.md."""
