@@ -45,6 +45,11 @@ def _ip(text: str) -> str:
     return str(ipaddress.ip_address(text))
 
 
+def _ip_as_written(text: str) -> str:
+    _ip(text)
+    return text
+
+
 def _cidr(text: str) -> str:
     return str(ipaddress.ip_network(text, strict=False))
 
@@ -57,6 +62,8 @@ def _uuid(text: str) -> str:
 
 
 Ip = Annotated[str, Meta(max_length=64), Check(_ip)]
+IpAsWritten = Annotated[str, Meta(max_length=64), Check(_ip_as_written)]
+"""Answers have the very text of the request, where clients compare it: 2001:db8:0:0:0:0:0:1 stays that."""
 Cidr = Annotated[str, Meta(max_length=64), Check(_cidr)]
 Uuid = Annotated[str, Meta(max_length=36), Check(_uuid)]
 Text = Annotated[str, Meta(max_length=255)]
@@ -198,7 +205,8 @@ def given(resource: type[Struct], form: Struct) -> dict[str, Any]:
 def decode(form: type[R], value: Any) -> R:
     """Builtins (parsed JSON) → form. Raises Invalid with the field's name and a wording that clients know."""
     try:
-        return msgspec.convert(value, form)
+        # Clients of Octavia send numbers and booleans as text, too: "80", "true".
+        return msgspec.convert(value, form, strict=False)
     except msgspec.ValidationError as error:
         raise _explained(str(error), value) from error
 
