@@ -108,6 +108,7 @@ def _authenticated(route: Route, services: Services) -> HTTPRouteHandler:
             services=services,
             caller=caller,
             cloud=services.cloud.seen_by(token),
+            key_manager=services.key_manager.seen_by(token),
             url=f"{str(request.base_url).rstrip('/')}{request.scope[ORIGINAL_PATH]}",  # type: ignore[literal-required]
             path=request.path_params,
             query=_query(request),

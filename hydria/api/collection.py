@@ -120,6 +120,7 @@ class Part(Collection[P]):
     def update(self, call: Call) -> Answer:
         form = field.decode(field.update_form(self.resource), call.form(self.singular))
         changes = field.given(self.resource, form)
+        self.look_up(call, changes)
         with call.services.database.write() as tx:
             old = self.load(tx, call)
             call.authorize(f"{self.rule}:put", old.project_id)
@@ -149,6 +150,9 @@ class Part(Collection[P]):
     def merged(self, old: P, changes: Mapping[str, Any]) -> P:
         """The row with what a PUT says."""
         return msgspec.structs.replace(old, **changes)
+
+    def look_up(self, call: Call, changes: Mapping[str, Any]) -> None:
+        """Asks the outside about what a PUT names, while no transaction is open. Raises Invalid."""
 
     def check_unused(self, tx: Transaction, row: P) -> None:
         """Raises Conflict when others need what is to be deleted."""

@@ -10,6 +10,8 @@ from hydria.api.identity import Keystone
 from hydria.api.policy import Policy
 from hydria.base.config import Config
 from hydria.base.log import Logger
+from hydria.drivers.barbican import Barbican
+from hydria.drivers.fake_key_manager import FakeKeyManager
 from hydria.drivers.openstack import OpenStackCloud
 from hydria.model.served import AMPHORA, EVERYTHING
 from hydria.store.database import Database
@@ -56,6 +58,7 @@ def services(config: Config, database: Database) -> Services:
         identity=Keystone(config.identity),
         policy=Policy(config.api.policy_file),
         cloud=OpenStackCloud(config.identity),
+        key_manager=FakeKeyManager(anything=True) if config.drivers.kind == "noop" else Barbican(config.identity),
         wake=WakeSender(config.controller.wake_socket),
         served=EVERYTHING if config.drivers.kind == "noop" else AMPHORA,
     )

@@ -9,7 +9,7 @@ from hydria.model.field import CREATE, READ, REQUEST, Check, Ip, Port, Text, Uui
 from hydria.model.listener import Seconds
 from hydria.model.load_balancer import VnicType
 from hydria.model.resource import Provisioned
-from hydria.model.tls import AlpnProtocol, Ciphers, ContainerRef, TlsVersion
+from hydria.model.tls import AlpnProtocols, Ciphers, ContainerRef, TlsVersions
 
 PoolProtocol = Literal["TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2", "UDP", "SCTP"]
 Algorithm = Literal["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"]
@@ -36,8 +36,8 @@ class Pool(Provisioned, kw_only=True, frozen=True):
     ca_tls_container_ref: ContainerRef | None = None
     crl_container_ref: ContainerRef | None = None
     tls_ciphers: Ciphers | None = None
-    tls_versions: list[TlsVersion] = []  # noqa: RUF012 - msgspec copies it
-    alpn_protocols: list[AlpnProtocol] = []  # noqa: RUF012 - msgspec copies it
+    tls_versions: TlsVersions | None = None
+    alpn_protocols: AlpnProtocols | None = None
 
 
 class Member(Provisioned, kw_only=True, frozen=True):

@@ -17,8 +17,9 @@ from hydria.api.identity import UNAUTHORIZED, Caller
 from hydria.api.policy import Policy
 from hydria.base.config import Api, Config
 from hydria.base.errors import Unauthorized
+from hydria.drivers.fake_key_manager import FakeKeyManager
 from hydria.drivers.fakes import FakeCloud
-from hydria.model.served import AMPHORA
+from hydria.model.served import AMPHORA, Served
 from hydria.store.database import Database
 from hydria.store.queue import Queue
 from hydria.store.wake import WakeSender
@@ -57,6 +58,7 @@ class World:
     client: TestClient[Any]
     services: Services
     cloud: FakeCloud
+    keys: FakeKeyManager
 
     def call(self, method: str, path: str, body: object = None, *, who: str = "demo", **more: Any) -> Any:
         headers = {"X-Auth-Token": who, **more.pop("headers", {})}
@@ -173,14 +175,16 @@ ACTIONS = ("REJECT", "REDIRECT_TO_POOL", "REDIRECT_TO_URL", "REDIRECT_PREFIX")
 
 
 @contextlib.contextmanager
-def a_world(directory: Path, empty_database: Path, policy: Policy, api: Api) -> Iterator[World]:
+def a_world(
+    directory: Path, empty_database: Path, policy: Policy, api: Api, provider: Served = AMPHORA
+) -> Iterator[World]:
     path = Path(shutil.copy(empty_database, directory / "hydria.db"))
     with contextlib.ExitStack() as undo:
         database = Database(f"sqlite:///{path}")
         undo.callback(database.close)
         wake = WakeSender(None)
         undo.callback(wake.close)
-        cloud = a_cloud()
+        cloud, keys = a_cloud(), FakeKeyManager()
         services = Services(
             config=Config(api=api),
             database=database,
@@ -188,10 +192,12 @@ def a_world(directory: Path, empty_database: Path, policy: Policy, api: Api) -> 
             identity=Tokens(),
             policy=policy,
             cloud=cloud,
+            key_manager=keys,
             wake=wake,
+            served=provider,
         )
         client = undo.enter_context(TestClient(app.create(services), raise_server_exceptions=False))
-        yield World(client, services, cloud)
+        yield World(client, services, cloud, keys)
 
 
 NOBODY = "4f7a2f6e-1111-4000-8000-000000000000"
