@@ -124,7 +124,10 @@ class Barbican:
         raise CannotRead(named.ref, f"the key manager answers {status}")
 
     def _prefix(self, named: _Named) -> str:
-        endpoint = self._adapter.get_endpoint()
+        try:
+            endpoint = self._adapter.get_endpoint()
+        except keystone_errors.CatalogException:
+            endpoint = None
         if endpoint is None:
             raise CannotRead(named.ref, "this cloud has no key manager: its catalogue names no such service")
         return "" if endpoint.rstrip("/").endswith(_VERSION) else _VERSION

@@ -57,8 +57,8 @@ def from_pkcs12(bundle: bytes) -> Certificate:
         held = pkcs12.load_pkcs12(bundle, None)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise Unusable("it is not a PKCS12 bundle, or one that needs a passphrase") from error
-    if held.cert is None or held.key is None:
-        raise Unusable(f"its PKCS12 bundle has no {'certificate' if held.cert is None else 'private key'}")
+    if held.key is None or held.cert is None:
+        raise Unusable(f"its PKCS12 bundle has no {'private key' if held.key is None else 'certificate'}")
     return _checked(held.cert.certificate, held.key, [extra.certificate for extra in held.additional_certs])
 
 
