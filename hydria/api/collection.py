@@ -52,10 +52,12 @@ class Collection(Generic[R]):
             page = stored.select(tx, self.resource, wanted)
             shown = self.answers(tx, page.rows)
         only = query.fields(call.query)
-        content = {self.plural: [query.restricted(item, only) for item in shown]}
-        if links := query.links(call, wanted, page):
-            content[self.links] = links
-        return Answer(content)
+        return Answer(
+            {
+                self.plural: [query.restricted(item, only) for item in shown],
+                self.links: query.links(call, wanted, page),
+            }
+        )
 
     def show(self, call: Call) -> Answer:
         with call.services.database.read() as tx:

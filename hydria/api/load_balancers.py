@@ -129,12 +129,8 @@ class LoadBalancers(Collection[LoadBalancer]):
             wanted = dataclasses.replace(wanted, sort=wanted.sort or _NEWEST_FIRST)
             page = stored.select(tx, Event, wanted)
         only = query.fields(call.query)
-        content: dict[str, Any] = {
-            "events": [query.restricted(msgspec.to_builtins(event), only) for event in page.rows]
-        }
-        if links := query.links(call, wanted, page):
-            content["events_links"] = links
-        return Answer(content)
+        events = [query.restricted(msgspec.to_builtins(event), only) for event in page.rows]
+        return Answer({"events": events, "events_links": query.links(call, wanted, page)})
 
     def _authorize(self, call: Call, verb: str, project_id: str, values: Mapping[str, Any]) -> None:
         call.authorize(f"loadbalancer:{verb}", project_id)

@@ -27,7 +27,7 @@ class Members(Part[Member]):
 
     def index(self, call: Call) -> Answer:
         with call.services.database.read() as tx:
-            self._pool(tx, call)
+            call.authorize("member:get_all", self._pool(tx, call).project_id)
         return super().index(call)
 
     def scope(self, call: Call) -> Mapping[str, str]:

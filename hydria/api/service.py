@@ -12,6 +12,7 @@ from hydria.base.config import Config
 from hydria.base.log import Logger
 from hydria.drivers.barbican import Barbican
 from hydria.drivers.fake_key_manager import FakeKeyManager
+from hydria.drivers.noop import NOTHING_IS_REAL, NoopCloud
 from hydria.drivers.openstack import OpenStackCloud
 from hydria.model.served import AMPHORA, EVERYTHING
 from hydria.store.database import Database
@@ -51,14 +52,17 @@ def run(config: Config) -> None:
 
 
 def services(config: Config, database: Database) -> Services:
+    noop = config.drivers.kind == "noop"
+    if noop:
+        logger.warning(NOTHING_IS_REAL)
     return Services(
         config=config,
         database=database,
         queue=Queue(database),
         identity=Keystone(config.identity),
         policy=Policy(config.api.policy_file),
-        cloud=OpenStackCloud(config.identity),
-        key_manager=FakeKeyManager(anything=True) if config.drivers.kind == "noop" else Barbican(config.identity),
+        cloud=NoopCloud() if noop else OpenStackCloud(config.identity),
+        key_manager=FakeKeyManager(anything=True) if noop else Barbican(config.identity),
         wake=WakeSender(config.controller.wake_socket),
-        served=EVERYTHING if config.drivers.kind == "noop" else AMPHORA,
+        served=EVERYTHING if noop else AMPHORA,
     )

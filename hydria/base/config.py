@@ -160,6 +160,9 @@ class Cloud(Section, frozen=True):
     load_balancer_url: str = "http://127.0.0.1:9876"
     """What the catalogue says of the load balancer service."""
     region_name: str = "RegionOne"
+    tenant_physical_network: str = ""
+    """Networks that users make for themselves become VLANs of this physical network; empty: only administrators make
+    networks and say where. `hydria up` with a software fabric takes the last of its networks."""
     passwords: Mapping[str, str] = {}
     """User → password, for the users made at the first start: admin, hydria, demo."""
     hypervisor: Literal["namespace", "qemu"] = "namespace"
