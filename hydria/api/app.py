@@ -14,6 +14,7 @@ from hydria.api import faults, providers, versions
 from hydria.api.amphorae import Amphorae
 from hydria.api.asgi import ORIGINAL_PATH, Front
 from hydria.api.call import Answer, Call, Services
+from hydria.api.certificates import Certificates
 from hydria.api.collection import Collection
 from hydria.api.flavors import FlavorProfiles, Flavors
 from hydria.api.health_monitors import HealthMonitors
@@ -23,6 +24,7 @@ from hydria.api.listeners import Listeners
 from hydria.api.load_balancers import LoadBalancers
 from hydria.api.members import Members
 from hydria.api.pools import Pools
+from hydria.model import certificate
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 Action = Callable[[Call], Answer]
@@ -74,6 +76,7 @@ def routes() -> list[Route]:
         *_crud(f"{lbaas}/l7policies/{{l7policy_id:str}}/rules", L7Rules()),
         *_crud(f"{lbaas}/flavors", Flavors()),
         *_crud(f"{lbaas}/flavorprofiles", FlavorProfiles()),
+        *_crud(certificate.PATH, Certificates()),
         Route("GET", f"{lbaas}/providers", providers.index),
         Route("GET", f"{lbaas}/providers/{{provider:str}}/flavor_capabilities", providers.flavor_capabilities),
         *_reading("/v2/octavia/amphorae", amphorae),

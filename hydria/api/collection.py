@@ -11,7 +11,7 @@ from hydria.base.errors import not_found
 from hydria.model import field
 from hydria.model.amphora import Amphora
 from hydria.model.load_balancer import LoadBalancer
-from hydria.model.resource import Provisioned, Resource
+from hydria.model.resource import Owned, Provisioned, Resource
 from hydria.model.served import check_supported
 from hydria.model.status import ProvisioningStatus
 from hydria.store import load_balancers, resources
@@ -22,7 +22,7 @@ R = TypeVar("R", bound=Resource | Amphora)
 P = TypeVar("P", bound=Provisioned)
 
 Relations = Mapping[str, list[str] | str | None]
-_DATES = ("created_at", "updated_at", "cert_expiration")
+_DATES = ("created_at", "updated_at", "cert_expiration", "expires_at")
 _SECONDS = len("2026-01-31T23:59:59")
 
 
@@ -78,7 +78,7 @@ class Collection(Generic[R]):
 
     def project_of(self, row: R, call: Call) -> str | None:
         """Whose it is; what belongs to nobody is judged as the caller's own."""
-        return row.project_id if isinstance(row, Provisioned) else call.caller.project_id
+        return row.project_id if isinstance(row, Owned) else call.caller.project_id
 
     def scope(self, call: Call) -> Mapping[str, str]:  # noqa: ARG002 - for resources below another
         """Filters that the path says."""
@@ -105,7 +105,7 @@ class Collection(Generic[R]):
     def _visible_project(self, call: Call) -> str | None:
         """The project whose rows may be listed; None: all. Raises Forbidden."""
         asked = next(iter(call.query.get("project_id") or call.query.get("tenant_id") or ()), None)
-        owned = issubclass(self.resource, Provisioned)
+        owned = issubclass(self.resource, Owned)
         if owned and call.allows(f"{self.rule}:get_all-global", asked):
             return asked
         project_id = asked or call.caller.project_id
@@ -174,5 +174,5 @@ class Part(Collection[P]):
         return below.touch(tx, call, self.load_balancer_of(tx, row))
 
 
-def differences(old: Provisioned, new: Provisioned) -> dict[str, Any]:
+def differences(old: Resource, new: Resource) -> dict[str, Any]:
     return {name: getattr(new, name) for name in old.__struct_fields__ if getattr(new, name) != getattr(old, name)}

@@ -13,10 +13,11 @@ from hydria.api.call import Call
 from hydria.api.collection import Part
 from hydria.api.draft import build
 from hydria.api.forms import ListenerForm, PoolForm
+from hydria.api.keys_named import KeysNamed
 from hydria.base.errors import Invalid
 from hydria.base.log import Logger
 from hydria.drivers import tls_material
-from hydria.drivers.key_manager import CannotRead, KeyManager
+from hydria.drivers.key_manager import CannotRead
 from hydria.drivers.tls_material import Certificate, Unusable
 from hydria.model import tls_rules
 from hydria.model.listener import Listener
@@ -35,7 +36,7 @@ def check_new(call: Call, listeners: Iterable[ListenerForm], pools: Iterable[Poo
     referring = [row for row in rows if tls_rules.references(row)]
     for row in referring:
         tls_rules.check(row, call.services.config.api)
-    reading = _Reading(call.key_manager)
+    reading = _Reading(KeysNamed(call))
     for row in referring:
         reading.check(row, tls_rules.REFERENCES[type(row)])
     reading.finish()
@@ -51,7 +52,7 @@ def check_put(part: Part[Row], call: Call, changes: Mapping[str, Any]) -> None:
         call.authorize(f"{part.rule}:put", old.project_id)
     new = part.merged(old, changes)
     tls_rules.check(new, call.services.config.api, old)
-    reading = _Reading(call.key_manager)
+    reading = _Reading(KeysNamed(call))
     reading.check(new, named)
     reading.finish()
 
@@ -59,8 +60,8 @@ def check_put(part: Part[Row], call: Call, changes: Mapping[str, Any]) -> None:
 class _Reading:
     """Of one request: each reference is read once, and all that cannot be read are named together."""
 
-    def __init__(self, key_manager: KeyManager) -> None:
-        self._key_manager = key_manager
+    def __init__(self, keys: KeysNamed) -> None:
+        self._keys = keys
         self._certificates: dict[str, Certificate | None] = {}
         self._secrets: dict[str, bytes | None] = {}
         self._bad: dict[str, tuple[str, str]] = {}
@@ -88,7 +89,7 @@ class _Reading:
     def _certificate(self, field: str, ref: str) -> None:
         if ref in self._certificates:
             return
-        self._certificates[ref] = held = self._read(field, ref, self._key_manager.certificate)
+        self._certificates[ref] = held = self._read(field, ref, self._keys.certificate)
         if held is not None and held.expires_at <= dt.datetime.now(dt.UTC):
             # Only this: its owner can put a new one behind the same reference.
             logger.warning("certificate has expired", ref=ref, expired_at=held.expires_at.isoformat())
@@ -110,7 +111,7 @@ class _Reading:
 
     def _secret(self, field: str, ref: str) -> bytes | None:
         if ref not in self._secrets:
-            self._secrets[ref] = self._read(field, ref, self._key_manager.secret)
+            self._secrets[ref] = self._read(field, ref, self._keys.secret)
         return self._secrets[ref]
 
     def _read(self, field: str, ref: str, read: Any) -> Any:

@@ -72,12 +72,17 @@ def authorities(pem: bytes) -> list[x509.Certificate]:
 
 def check_revocations(pem: bytes, cas: Sequence[x509.Certificate]) -> None:
     """Raises Unusable for what is no revocation list of one of `cas`."""
-    try:
-        revocations = x509.load_pem_x509_crl(pem)
-    except ValueError as error:
-        raise Unusable("it is not a certificate revocation list in PEM") from error
+    revocations = revocation_list(pem)
     if not any(_signed_by(revocations, ca) for ca in cas):
         raise Unusable("the certificate revocation list is not signed by the CA that is named with it")
+
+
+def revocation_list(pem: bytes) -> x509.CertificateRevocationList:
+    """Raises Unusable."""
+    try:
+        return x509.load_pem_x509_crl(pem)
+    except ValueError as error:
+        raise Unusable("it is not a certificate revocation list in PEM") from error
 
 
 def _signed_by(revocations: x509.CertificateRevocationList, ca: x509.Certificate) -> bool:
@@ -114,18 +119,18 @@ def _checked(leaf: x509.Certificate, key: PrivateKeyTypes, others: Sequence[x509
     public = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     try:
         fits = leaf.public_key().public_bytes(*public) == key.public_key().public_bytes(*public)
-        names = _names(leaf)
+        called = names(leaf)
     except (ValueError, UnsupportedAlgorithm) as error:  # certificates are decoded piece by piece, when asked
         raise Unusable("its certificate has parts that cannot be read") from error
     if not fits:
         raise Unusable("its private key does not belong to its certificate")
-    if not names:
+    if not called:
         raise Unusable("its certificate has neither a common name nor a DNS name")
     return Certificate(
         certificate=_pem(leaf),
         private_key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
         intermediates=tuple(map(_pem, _in_order(leaf, others))),
-        names=names,
+        names=called,
         expires_at=leaf.not_valid_after_utc,
     )
 
@@ -139,7 +144,8 @@ def _in_order(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> lis
     return chain[1:] + left
 
 
-def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+def names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Common name and DNS names."""
     common = [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)

@@ -15,6 +15,7 @@ from hydria.api import app
 from hydria.api.call import Services
 from hydria.api.identity import UNAUTHORIZED, Caller
 from hydria.api.policy import Policy
+from hydria.base import config
 from hydria.base.config import Api, Config
 from hydria.base.errors import Unauthorized
 from hydria.drivers.fake_key_manager import FakeKeyManager
@@ -90,7 +91,7 @@ class World:
     def rows(self) -> dict[str, Any]:
         """Everything there is, in the database and in the cloud: equal before and after means nothing changed."""
         with self.services.database.read() as tx:
-            names = (*PROVISIONED, "flavor", "flavor_profile", "dirty")
+            names = (*PROVISIONED, "flavor", "flavor_profile", "certificate", "dirty")
             rows = {name: tx.connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in names}  # noqa: S608 - names of this list
         return {**rows, "ports": dict(self.cloud.ports)}
 
@@ -186,7 +187,7 @@ def a_world(
         undo.callback(wake.close)
         cloud, keys = a_cloud(), FakeKeyManager()
         services = Services(
-            config=Config(api=api),
+            config=Config(api=api, certificates=config.Certificates(directory=str(directory / "certificates"))),
             database=database,
             queue=Queue(database),
             identity=Tokens(),
