@@ -39,6 +39,10 @@ class Collection(Generic[R]):
     parent: ClassVar[str | None] = None
     """Field that holds the parent's id; answers show the parent as a relation instead."""
     links: ClassVar[str]
+    since: ClassVar[str] = "v2.0"
+    """The version id with which Octavia's API got it."""
+    older_names: ClassVar[Mapping[str, str]] = {}
+    """Under which bodies and answers have a field too, with its present name."""
 
     def index(self, call: Call) -> Answer:
         project_id = self._visible_project(call)

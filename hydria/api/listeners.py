@@ -1,17 +1,23 @@
 """Listeners."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from hydria.api import below, forms, tls_references
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Part
 from hydria.api.draft import check_subnets
+from hydria.api.route import operation
 from hydria.model import tls_rules
+from hydria.model.heartbeat import ListenerStats
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.store import health
 from hydria.store.database import Transaction
+
+
+class Stats(TypedDict):
+    stats: ListenerStats
 
 
 class Listeners(Part[Listener]):
@@ -48,6 +54,7 @@ class Listeners(Part[Listener]):
     def load_balancer_of(self, tx: Transaction, row: Listener) -> LoadBalancer:
         return below.load_balancer(tx, row.loadbalancer_id)
 
+    @operation(summary="Counters of a listener", answer=Stats)
     def stats(self, call: Call) -> Answer:
         with call.services.database.read() as tx:
             listener = self.load(tx, call)
