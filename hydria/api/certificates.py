@@ -10,20 +10,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hydria.api.call import Answer, Call
-from hydria.api.collection import Collection, Relations, differences
+from hydria.api.collection import Collection, differences
 from hydria.api.draft import build
 from hydria.base.errors import Conflict, Invalid
 from hydria.drivers import tls_material
 from hydria.drivers.sealing import Seal, seal
 from hydria.drivers.tls_material import Certificate, Unusable
 from hydria.model import field
-from hydria.model.certificate import InlineCertificate, reference
+from hydria.model.certificate import MOST, InlineCertificate, reference
 from hydria.store import certificates, resources
 
-SECRETS = ("content", "private_key", "private_key_passphrase")
-"""Only in requests: stored sealed, never shown, never quoted in an answer."""
-_MOST = 65536
-"""Characters of each."""
+SECRETS = tuple(item.name for item in field.fields(InlineCertificate) if item.access is field.WRITE)
+"""Stored sealed, never shown, never quoted in an answer."""
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -37,11 +35,10 @@ class Parts(msgspec.Struct, frozen=True):
 class Certificates(Collection[InlineCertificate]):
     resource = InlineCertificate
     singular, plural, links = "certificate", "certificates", "certificates_links"
-    title, rule = "Certificate", "certificate"
+    title, rule, extension = "Certificate", "certificate", True
 
     def create(self, call: Call) -> Answer:
-        body, secrets = _split(call.form(self.singular))
-        values = field.given(self.resource, field.decode(field.create_form(self.resource), body))
+        values, secrets = _given(call.form(self.singular), field.create_form(self.resource))
         values["project_id"] = values.get("project_id") or call.caller.project_id
         if not values["project_id"]:
             raise Invalid("Missing project ID in request where one is required.", field="project_id")
@@ -49,13 +46,13 @@ class Certificates(Collection[InlineCertificate]):
         if "content" not in secrets:
             raise Invalid("content is missing: the PEM text of a certificate, CA or CRL.", field="content")
         row = build(self.resource, {**values, **_content(call, values.get("type", "CERTIFICATE"), secrets)})
+        row = msgspec.structs.replace(row, ref=reference(row.id))
         with call.services.database.write() as tx:
             (shown,) = self.answers(tx, (resources.insert(tx, row),))
         return Answer({self.singular: shown}, 201)
 
     def update(self, call: Call) -> Answer:
-        body, secrets = _split(call.form(self.singular))
-        changes = field.given(self.resource, field.decode(field.update_form(self.resource), body))
+        changes, secrets = _given(call.form(self.singular), field.update_form(self.resource))
         with call.services.database.write() as tx:
             old = self.load(tx, call)
             call.authorize("certificate:put", old.project_id)
@@ -75,9 +72,6 @@ class Certificates(Collection[InlineCertificate]):
             resources.delete(tx, self.resource, row.id)
         return Answer(status=204)
 
-    def answer(self, row: InlineCertificate, relations: Relations) -> dict[str, Any]:
-        return {**super().answer(row, relations), "ref": reference(row.id)}
-
 
 def opened(call: Call, row: InlineCertificate) -> bytes:
     return _seal(call).open(row.sealed)
@@ -96,13 +90,16 @@ def _seal(call: Call) -> Seal:
     return seal(Path(call.services.config.certificates.directory))
 
 
-def _split(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The plain attributes, and the secrets, which no message may quote. Raises Invalid."""
-    secrets = {name: body[name] for name in SECRETS if body.get(name) is not None}
-    for name, value in secrets.items():
-        if not isinstance(value, str) or not value or len(value) > _MOST:
-            raise Invalid(f"{name} must be a text of 1 to {_MOST} characters.", field=name)
-    return {name: value for name, value in body.items() if name not in SECRETS}, secrets
+def _given(body: Mapping[str, Any], form: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The plain attributes, and the secrets. Raises Invalid."""
+    for name in SECRETS:
+        value = body.get(name)
+        # Here, because messages about other fields quote their value.
+        if value is not None and not (isinstance(value, str) and 0 < len(value) <= MOST):
+            raise Invalid(f"{name} must be a text of 1 to {MOST} characters.", field=name)
+    values = field.given(InlineCertificate, field.decode(form, body))
+    secrets = {name: values.pop(name) for name in SECRETS if name in values}
+    return values, {name: value for name, value in secrets.items() if value is not None}
 
 
 def _content(call: Call, kind: str, secrets: Mapping[str, str]) -> dict[str, Any]:

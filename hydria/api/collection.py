@@ -41,6 +41,8 @@ class Collection(Generic[R]):
     links: ClassVar[str]
     since: ClassVar[str] = "v2.0"
     """The version id with which Octavia's API got it."""
+    extension: ClassVar[bool] = False
+    """Octavia has no such resource."""
     older_names: ClassVar[Mapping[str, str]] = {}
     """Under which bodies and answers have a field too, with its present name."""
 

@@ -4,6 +4,7 @@ address: Annotated[Ip, CREATE]            only in POST (and in every answer)
 weight: Annotated[int, Meta(ge=0, le=256)] = 1        in POST and PUT
 provisioning_status: Annotated[ProvisioningStatus, READ] = ...   Hydria sets it
 request_sriov: Annotated[bool, REQUEST] = False       only in POST, never stored
+private_key: Annotated[Pem | None, WRITE] = None     in POST and PUT, neither shown nor stored as it is
 generation: Annotated[int, INTERNAL] = 0              stored, never shown
 """
 
@@ -27,10 +28,12 @@ class Access(enum.Enum):
     UPDATE = "update"
     READ = "read"
     REQUEST = "request"
+    WRITE = "write"
     INTERNAL = "internal"
 
 
-CREATE, READ, REQUEST, INTERNAL = Access.CREATE, Access.READ, Access.REQUEST, Access.INTERNAL
+CREATE, READ, REQUEST = Access.CREATE, Access.READ, Access.REQUEST
+WRITE, INTERNAL = Access.WRITE, Access.INTERNAL
 
 
 class Check(Struct, frozen=True):
@@ -91,11 +94,11 @@ class Field(Struct, frozen=True):
 
     @property
     def stored(self) -> bool:
-        return self.access is not Access.REQUEST
+        return self.access not in (Access.REQUEST, Access.WRITE)
 
     @property
     def public(self) -> bool:
-        return self.access not in (Access.REQUEST, Access.INTERNAL)
+        return self.access not in (Access.REQUEST, Access.WRITE, Access.INTERNAL)
 
     @property
     def check(self) -> Callable[[Any], Any] | None:
@@ -153,7 +156,7 @@ def creatable(resource: type[Struct]) -> tuple[Field, ...]:
 
 def updatable(resource: type[Struct]) -> tuple[Field, ...]:
     """What a PUT may say."""
-    return tuple(field for field in fields(resource) if field.access is Access.UPDATE)
+    return tuple(field for field in fields(resource) if field.access in (Access.UPDATE, Access.WRITE))
 
 
 @functools.cache

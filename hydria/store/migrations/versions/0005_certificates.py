@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("project_id", sa.String(36), nullable=False),
         sa.Column("description", sa.String(255), nullable=False),
         sa.Column("type", sa.String(64), nullable=False),
+        sa.Column("ref", sa.Text(), nullable=False),
         sa.Column("names", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.DateTime(), nullable=True),
         sa.Column("fingerprint", sa.Text(), nullable=True),
