@@ -15,7 +15,7 @@ from hydria.api.forms import ListenerForm, LoadBalancerForm, PolicyForm, PoolFor
 from hydria.base import config
 from hydria.base.errors import Invalid, RequestError, invalid_field, not_found
 from hydria.drivers.cloud import Cloud
-from hydria.model import l7_rules, rules
+from hydria.model import l7_rules, rules, tls_rules
 from hydria.model.flavor import FlavorData
 from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
@@ -61,6 +61,7 @@ class Draft:
         if form.default_pool is not None:
             pool_id = self._wished("default_pool", form.default_pool)
             listener = msgspec.structs.replace(listener, default_pool_id=pool_id)
+        listener = tls_rules.listener_with_defaults(listener, self.api)
         self.check_listener(listener)
         self.new_listeners.append(listener)
         order: Sequence[L7Policy] = ()
@@ -70,7 +71,9 @@ class Draft:
         self.new_policies = [places.get(policy.id, policy) for policy in self.new_policies]
         return listener
 
-    def check_listener(self, listener: Listener) -> None:
+    def check_listener(self, listener: Listener, old: Listener | None = None) -> None:
+        """`old`: what a PUT changes."""
+        tls_rules.check(listener, self.api, old)
         rules.check_listener(listener, self.load_balancer, self.families, (*self.there, *self.new_listeners))
         if listener.default_pool_id is not None:
             rules.check_pairing(listener, self._pool(listener.default_pool_id))
@@ -104,6 +107,8 @@ class Draft:
 
     def add_pool(self, form: PoolForm) -> Pool:
         pool = self._row(Pool, form.values, id=form.id, loadbalancer_id=self.load_balancer.id)
+        pool = tls_rules.pool_with_defaults(pool, self.api)
+        tls_rules.check(pool, self.api)
         rules.check_pool(pool)
         self.pools[pool.id] = pool
         self.new_pools.append(pool)

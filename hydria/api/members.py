@@ -8,6 +8,7 @@ from hydria.api.call import Answer, Call
 from hydria.api.collection import Part
 from hydria.api.draft import check_subnets
 from hydria.api.faults import body_error
+from hydria.api.route import operation
 from hydria.base.errors import NotFound, invalid_field, not_found
 from hydria.model import field
 from hydria.model.load_balancer import LoadBalancer
@@ -51,6 +52,12 @@ class Members(Part[Member]):
         call.services.wake.send()
         return Answer({self.singular: shown}, 201)
 
+    @operation(
+        summary="Replace the whole set of a pool's members",
+        status=202,
+        members=True,
+        flags={"additive_only": "Members that the body does not name stay."},
+    )
     def replace(self, call: Call) -> Answer:
         """PUT of the whole set; what it does not name is deleted, unless `additive_only`."""
         asked = _batch(call)

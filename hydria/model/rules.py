@@ -14,6 +14,7 @@ from hydria.model.flavor import FlavorData
 from hydria.model.listener import Listener, layer4
 from hydria.model.load_balancer import LoadBalancer, Topology, VnicType
 from hydria.model.pool import Endpoint, HealthMonitor, Member, Pool, SessionPersistence
+from hydria.model.tls_rules import CLIENT_HEADERS
 
 POOL_PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "TCP": ("TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2"),
@@ -40,6 +41,11 @@ FORWARDING_HEADERS: Final = (
     "X-Client-IP",
     "X-Real-IP",
 )
+HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "HTTP": FORWARDING_HEADERS,
+    "TERMINATED_HTTPS": (*FORWARDING_HEADERS, *CLIENT_HEADERS),
+}
+"""Listener protocol → headers that it can insert."""
 VF_SETTINGS: Final = tuple(name for name in FlavorData.__struct_fields__ if name.startswith("vf_"))
 HTTP_MONITORS: Final = ("HTTP", "HTTPS")
 _HTTP_DEFAULTS: Final = {"http_method": "GET", "url_path": "/", "expected_codes": "200"}
@@ -107,13 +113,14 @@ def check_listener(
 def _check_insert_headers(listener: Listener) -> None:
     if not listener.insert_headers:
         return
-    if listener.protocol != "HTTP":
+    if listener.protocol not in HEADERS:
         raise invalid_field(
             "insert_headers", listener.insert_headers, f"It is not possible on a {listener.protocol} listener."
         )
     for name, value in listener.insert_headers.items():
-        if name not in FORWARDING_HEADERS:
-            raise Invalid(f"{name} is not a valid option for insert_headers", field="insert_headers")
+        if name not in HEADERS[listener.protocol]:
+            where = f"a {listener.protocol} listener" if name in CLIENT_HEADERS else "insert_headers"
+            raise Invalid(f"{name} is not a valid option for {where}", field="insert_headers")
         if value.lower() not in ("true", "false"):
             raise Invalid(
                 f"{value} is not a valid option for {name}: it must be 'true' or 'false'", field="insert_headers"

@@ -1,6 +1,7 @@
 """Lists: filters, tags, sort, pages. Says nothing of links or of who may see what."""
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
@@ -20,7 +21,7 @@ from hydria.store.relations import RELATIONS, refers, related
 from hydria.store.tables import Json, table, title
 from hydria.store.tags import has_tag
 
-__all__ = ["Page", "Query", "related", "select"]
+__all__ = ["Page", "Query", "filterable", "related", "select", "sortable"]
 
 R = TypeVar("R", bound=Struct)
 Direction = Literal["asc", "desc"]
@@ -138,6 +139,19 @@ def _at(attribute: Field, column: sa.Column[Any], text: str) -> sa.ColumnElement
     return column.between(moment, moment if moment.microsecond else moment.replace(microsecond=999_999))
 
 
+@functools.cache
+def sortable(resource: type[Struct]) -> tuple[Field, ...]:
+    """Public, plain attributes: what a list can be sorted by."""
+    columns = table(resource).c
+    return tuple(a for a in fields(resource) if a.public and not isinstance(columns[a.name].type, Json))
+
+
+def filterable(resource: type[Struct]) -> tuple[str, ...]:
+    """Names of filters: of attributes, of relations, and what else attributes are called. Tags have their own."""
+    names = [attribute.name for attribute in fields(resource) if attribute.public and attribute.name != "tags"]
+    return (*names, *(a for a, name in _ALIASES.items() if name in names), *RELATIONS.get(resource, {}))
+
+
 def _attribute(resource: type[Struct], name: str) -> Field:
     """A public one: what a list can be filtered by, and sorted by when it is plain."""
     for attribute in fields(resource):
@@ -174,12 +188,12 @@ def _big_integer(text: str) -> int:
     return number
 
 
-_BOOLEANS = {
+BOOLEANS = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
 }
 _PARSERS: Mapping[type[TypeEngine[Any]], Callable[[str], Any]] = {
-    sa.Boolean: lambda text: _BOOLEANS[text.lower()],
+    sa.Boolean: lambda text: BOOLEANS[text.lower()],
     sa.BigInteger: _big_integer,
     sa.Float: float,
     sa.DateTime: _date,

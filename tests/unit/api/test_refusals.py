@@ -87,7 +87,7 @@ LISTENER = {"loadbalancer_id": "@lb", "protocol": "HTTP", "protocol_port": 8080}
         case("CIDR of another family", 400, "family", allowed_cidrs=["2001:db8::/32"]),
         case("UDP", 501, "Provider 'amphora' does not support", protocol="UDP"),
         case("SCTP", 501, "does not support", protocol="SCTP"),
-        case("TERMINATED_HTTPS", 501, "does not support", protocol="TERMINATED_HTTPS"),
+        case("TERMINATED_HTTPS", 400, "needs a certificate", protocol="TERMINATED_HTTPS"),
         case("PROMETHEUS", 501, "does not support", protocol="PROMETHEUS"),
     ],
 )
