@@ -41,7 +41,7 @@ class TempestFailed(HydriaError):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/tempest/run.py", description=__doc__)
     parser.add_argument("regex", nargs="?", default="", help="only tests whose id matches [all]")
-    parser.add_argument("--workers", type=int, default=4, metavar="N", help="tests at the same time [4]")
+    parser.add_argument("--workers", type=int, metavar="N", help="tests at the same time [four, as workers.yaml says]")
     parser.add_argument(
         "--interval", type=float, default=0.1, metavar="SECONDS", help="between looks at a status [0.1]"
     )
@@ -146,7 +146,9 @@ def configuration(state: StateDirectory, arguments: argparse.Namespace) -> str:
     )
 
 
-def workers(number: int) -> list[str]:
+def workers(number: int | None) -> list[str]:
+    if number is None:
+        return ["--worker-file", str(HERE / "workers.yaml")]
     return ["--concurrency", str(number)] if number > 1 else ["--serial"]
 
 
