@@ -20,7 +20,7 @@ from hydria.model.flavor import FlavorData
 from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
-from hydria.model.pool import HealthMonitor, Member, Pool
+from hydria.model.pool import Endpoint, HealthMonitor, Member, Pool
 from hydria.model.resource import Provisioned
 from hydria.model.served import Served, check_supported
 from hydria.model.status import OperatingStatus
@@ -28,7 +28,6 @@ from hydria.store import resources
 from hydria.store.database import Transaction
 
 R = TypeVar("R", bound=Provisioned)
-Address = tuple[str, int]
 
 
 @dataclass
@@ -118,7 +117,7 @@ class Draft:
             self.add_health_monitor(form.health_monitor, pool)
         return pool
 
-    def add_members(self, forms: Iterable[Values], pool: Pool, taken: set[Address]) -> None:
+    def add_members(self, forms: Iterable[Values], pool: Pool, taken: set[Endpoint]) -> None:
         """`taken` by the pool's members so far; the new ones are added to it."""
         for values in forms:
             member = self._row(
@@ -129,7 +128,7 @@ class Draft:
                 vnic_type=rules.member_vnic_type(self.flavor, request_sriov=values.get("request_sriov", False)),
             )
             rules.check_member(member, taken, self.api.reserved_ips)
-            taken.add((member.address, member.protocol_port))
+            taken.add(member.endpoint)
             self.new_members.append(member)
 
     def add_health_monitor(self, values: Values, pool: Pool) -> HealthMonitor:

@@ -1,7 +1,7 @@
 """Members of a pool, one by one or the whole set at once."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hydria.api import below, forms
 from hydria.api.call import Answer, Call
@@ -12,12 +12,11 @@ from hydria.api.route import operation
 from hydria.base.errors import NotFound, invalid_field, not_found
 from hydria.model import field
 from hydria.model.load_balancer import LoadBalancer
-from hydria.model.pool import Member, Pool
+from hydria.model.pool import Endpoint, Member, Pool, endpoint
 from hydria.model.status import ProvisioningStatus
 from hydria.store import load_balancers, resources
 from hydria.store.database import Transaction
 
-Address = tuple[str, int]
 _MUTABLE = frozenset(entry.name for entry in field.fields(Member) if entry.access is field.Access.UPDATE)
 
 
@@ -26,13 +25,11 @@ class Members(Part[Member]):
     singular, plural, links = "member", "members", "members_links"
     title, rule, parent = "Member", "member", "pool_id"
 
-    def index(self, call: Call) -> Answer:
+    def _visible(self, call: Call) -> tuple[str | None, Mapping[str, Sequence[str]]]:
         with call.services.database.read() as tx:
-            call.authorize("member:get_all", self._pool(tx, call).project_id)
-        return super().index(call)
-
-    def scope(self, call: Call) -> Mapping[str, str]:
-        return {"pool_id": call.path["pool_id"]}
+            pool = self._pool(tx, call)
+        call.authorize("member:get_all", pool.project_id)
+        return pool.project_id, {"pool_id": (pool.id,)}
 
     def load(self, tx: Transaction, call: Call) -> Member:
         self._pool(tx, call)
@@ -108,13 +105,13 @@ def _batch(call: Call) -> list[forms.Values]:
     return [forms.member(item) for item in members]
 
 
-def _key(values: forms.Values) -> Address:
-    return values["address"], values["protocol_port"]
+def _key(values: forms.Values) -> Endpoint:
+    return endpoint(values["address"], values["protocol_port"])
 
 
-def _there(tx: Transaction, pool: Pool) -> dict[Address, Member]:
+def _there(tx: Transaction, pool: Pool) -> dict[Endpoint, Member]:
     members = resources.find(tx, Member, pool_id=pool.id)
-    return {(member.address, member.protocol_port): member for member in members if below.stays(member)}
+    return {member.endpoint: member for member in members if below.stays(member)}
 
 
 def _check_named_once(known: list[forms.Values]) -> None:

@@ -60,7 +60,9 @@ def services(config: Config, database: Database) -> Services:
         database=database,
         queue=Queue(database),
         identity=Keystone(config.identity),
-        policy=Policy(config.api.policy_file),
+        policy=Policy(
+            config.api.policy_file, variant=config.api.policy_variant, enforce_scope=config.api.enforce_scope
+        ),
         cloud=NoopCloud() if noop else OpenStackCloud(config.identity),
         key_manager=FakeKeyManager(anything=True) if noop else Barbican(config.identity),
         wake=WakeSender(config.controller.wake_socket),

@@ -61,16 +61,33 @@ OWASP_SUITE_B = ":".join(
 )
 """OWASP's suite B ("broad compatibility"), those of TLS 1.3 among them."""
 
+PolicyVariant = Literal[
+    "default", "keystone_default_roles", "keystone_default_roles_scoped", "admin_or_owner", "octavia_advanced_rbac"
+]
+
 
 class Api(Section, frozen=True):
     bind_host: str = "127.0.0.1"
     bind_port: int = 9876
     pagination_max_limit: int = 1000
+    allow_pagination: bool = True
+    """False: every list is whole; `limit`, `marker` and `page_reverse` are passed over."""
+    allow_sorting: bool = True
+    """False: lists are in the order of creation; `sort`, `sort_key` and `sort_dir` are passed over."""
+    allow_filtering: bool = True
+    """False: filters and tags of a query are passed over, but for `project_id`."""
+    allow_field_selection: bool = True
+    """False: `fields` is passed over."""
     strict_immutable: bool = False
     """True: a write to a load balancer that is not ACTIVE is refused with 409, as Octavia does."""
     default_provider_driver: str = "amphora"
+    policy_variant: PolicyVariant = "default"
+    """Which of Octavia's sets of rules says who may do what: see docs/policy.md."""
     policy_file: str | None = None
-    """oslo.policy overrides, with Octavia's rule names."""
+    """oslo.policy overrides over the variant, with Octavia's rule names."""
+    enforce_scope: bool = True
+    """Tokens of a domain or of the whole system are refused, but for those of the system where the variant is
+    keystone_default_roles_scoped. False: the rules alone decide."""
     allow_ping_health_monitors: bool = True
     reserved_ips: tuple[str, ...] = ("169.254.169.254",)
     """Addresses that no member may have."""

@@ -48,6 +48,11 @@ def _ip(text: str) -> str:
     return str(ipaddress.ip_address(text))
 
 
+def _ip_as_written(text: str) -> str:
+    _ip(text)
+    return text
+
+
 def _cidr(text: str) -> str:
     return str(ipaddress.ip_network(text, strict=False))
 
@@ -67,7 +72,10 @@ def text(max_length: int, normalize: Callable[[str], str], **schema: Any) -> tup
     return Meta(max_length=max_length, extra_json_schema=schema), Check(normalize)
 
 
-Ip = Annotated[str, *text(64, _ip, anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])]
+_FAMILIES = [{"format": "ipv4"}, {"format": "ipv6"}]
+Ip = Annotated[str, *text(64, _ip, anyOf=_FAMILIES)]
+IpAsWritten = Annotated[str, *text(64, _ip_as_written, anyOf=_FAMILIES)]
+"""Answers have the very text of the request, where clients compare it: 2001:db8:0:0:0:0:0:1 stays that."""
 Cidr = Annotated[str, *text(64, _cidr, examples=["192.0.2.0/24", "2001:db8::/64"])]
 Uuid = Annotated[str, *text(36, _uuid, pattern=f"^{_UUID}$")]
 Text = Annotated[str, Meta(max_length=255)]
@@ -159,6 +167,17 @@ def updatable(resource: type[Struct]) -> tuple[Field, ...]:
     return tuple(field for field in fields(resource) if field.access in (Access.UPDATE, Access.WRITE))
 
 
+def is_words(hint: Any) -> bool:
+    """A list of strings, or none."""
+    bare = _bare(hint)
+    if typing.get_origin(bare) in (Union, types.UnionType):
+        return any(map(is_words, typing.get_args(bare)))
+    if typing.get_origin(bare) is not list:
+        return False
+    element = _bare(typing.get_args(bare)[0])
+    return element is str or typing.get_origin(element) is typing.Literal
+
+
 @functools.cache
 def create_form(resource: type[Struct], *, without: tuple[str, ...] = ()) -> type[Struct]:
     """The struct that decodes a POST body: unknown fields refused, required ones demanded, the rest may be absent.
@@ -211,7 +230,8 @@ def given(resource: type[Struct], form: Struct) -> dict[str, Any]:
 def decode(form: type[R], value: Any) -> R:
     """Builtins (parsed JSON) → form. Raises Invalid with the field's name and a wording that clients know."""
     try:
-        return msgspec.convert(value, form)
+        # Clients of Octavia send numbers and booleans as text, too: "80", "true".
+        return msgspec.convert(value, form, strict=False)
     except msgspec.ValidationError as error:
         raise _explained(str(error), value) from error
 

@@ -13,7 +13,7 @@ from hydria.base.errors import Conflict, Invalid, invalid_field
 from hydria.model.flavor import FlavorData
 from hydria.model.listener import Listener, layer4
 from hydria.model.load_balancer import LoadBalancer, Topology, VnicType
-from hydria.model.pool import HealthMonitor, Member, Pool, SessionPersistence
+from hydria.model.pool import Endpoint, HealthMonitor, Member, Pool, SessionPersistence
 from hydria.model.tls_rules import CLIENT_HEADERS
 
 POOL_PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -173,11 +173,11 @@ def _check_persistence(persistence: SessionPersistence, protocol: str) -> None:
             raise invalid_field(name, getattr(persistence, name), "It is only possible on UDP and SCTP pools.")
 
 
-def check_member(member: Member, taken: Collection[tuple[str, int]], reserved: Collection[str]) -> None:
-    """`taken`: address and protocol_port of the pool's other members."""
-    if member.address in reserved:
+def check_member(member: Member, taken: Collection[Endpoint], reserved: Collection[str]) -> None:
+    """`taken` by the pool's other members."""
+    if member.endpoint[0] in reserved:
         raise invalid_field("address", member.address, "It is a reserved address and cannot be a member.")
-    if (member.address, member.protocol_port) in taken:
+    if member.endpoint in taken:
         raise Conflict(
             f"Another member on this pool is already using ip {member.address} on protocol_port {member.protocol_port}"
         )
