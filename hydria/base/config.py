@@ -50,6 +50,10 @@ class Identity(Section, frozen=True):
     """How long a checked token is believed without asking identity again; a revoked one lives on for that long."""
 
 
+PolicyVariant = Literal[
+    "default", "keystone_default_roles", "keystone_default_roles_scoped", "admin_or_owner", "octavia_advanced_rbac"
+]
+
 OWASP_SUITE_B = ":".join(
     (
         *("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"),
@@ -60,10 +64,6 @@ OWASP_SUITE_B = ":".join(
     )
 )
 """OWASP's suite B ("broad compatibility"), those of TLS 1.3 among them."""
-
-PolicyVariant = Literal[
-    "default", "keystone_default_roles", "keystone_default_roles_scoped", "admin_or_owner", "octavia_advanced_rbac"
-]
 
 
 class Api(Section, frozen=True):

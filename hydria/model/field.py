@@ -72,9 +72,8 @@ def text(max_length: int, normalize: Callable[[str], str], **schema: Any) -> tup
     return Meta(max_length=max_length, extra_json_schema=schema), Check(normalize)
 
 
-_FAMILIES = [{"format": "ipv4"}, {"format": "ipv6"}]
-Ip = Annotated[str, *text(64, _ip, anyOf=_FAMILIES)]
-IpAsWritten = Annotated[str, *text(64, _ip_as_written, anyOf=_FAMILIES)]
+Ip = Annotated[str, *text(64, _ip, anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])]
+IpAsWritten = Annotated[str, *text(64, _ip_as_written, anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])]
 """Answers have the very text of the request, where clients compare it: 2001:db8:0:0:0:0:0:1 stays that."""
 Cidr = Annotated[str, *text(64, _cidr, examples=["192.0.2.0/24", "2001:db8::/64"])]
 Uuid = Annotated[str, *text(36, _uuid, pattern=f"^{_UUID}$")]
@@ -157,16 +156,6 @@ def _check_of(hint: Any) -> Callable[[Any], Any] | None:
     return None
 
 
-def creatable(resource: type[Struct]) -> tuple[Field, ...]:
-    """What a POST may say."""
-    return tuple(field for field in fields(resource) if field.access not in (Access.READ, Access.INTERNAL))
-
-
-def updatable(resource: type[Struct]) -> tuple[Field, ...]:
-    """What a PUT may say."""
-    return tuple(field for field in fields(resource) if field.access in (Access.UPDATE, Access.WRITE))
-
-
 def is_words(hint: Any) -> bool:
     """A list of strings, or none."""
     bare = _bare(hint)
@@ -176,6 +165,16 @@ def is_words(hint: Any) -> bool:
         return False
     element = _bare(typing.get_args(bare)[0])
     return element is str or typing.get_origin(element) is typing.Literal
+
+
+def creatable(resource: type[Struct]) -> tuple[Field, ...]:
+    """What a POST may say."""
+    return tuple(field for field in fields(resource) if field.access not in (Access.READ, Access.INTERNAL))
+
+
+def updatable(resource: type[Struct]) -> tuple[Field, ...]:
+    """What a PUT may say."""
+    return tuple(field for field in fields(resource) if field.access in (Access.UPDATE, Access.WRITE))
 
 
 @functools.cache
