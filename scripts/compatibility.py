@@ -21,6 +21,7 @@ POSSIBLE: Mapping[str, tuple[str, ...]] = {
     "lb_algorithm": get_args(Algorithm),
     "health monitor type": get_args(MonitorType),
     "loadbalancer_topology": get_args(Topology),
+    "topology of a load balancer": get_args(Topology),
     "L7 policies": get_args(Action),
     "TLS option": tuple(dict.fromkeys((*served.TLS_OPTIONS[Listener], *served.TLS_OPTIONS[Pool]))),
 }

@@ -24,6 +24,7 @@ from hydria.api.load_balancers import LoadBalancers
 from hydria.api.members import Members
 from hydria.api.pools import Pools
 from hydria.api.route import Route
+from hydria.base.errors import NotFound, invalid_field
 
 JSON = "application/json"
 
@@ -95,6 +96,8 @@ def create(services: Services) -> Front:
 
 def _authenticated(route: Route, services: Services) -> HTTPRouteHandler:
     def handle(request: Request[Any, Any, Any], body: RawBody) -> Response[bytes]:
+        if "\0" in request.scope["path"]:
+            raise NotFound("No resource has such an id.")
         token = request.headers.get("x-auth-token", "")
         caller = services.identity.caller(token)
         call = Call(
@@ -117,6 +120,8 @@ def _authenticated(route: Route, services: Services) -> HTTPRouteHandler:
 def _query(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in request.query_params.multi_items():
+        if "\0" in name + value:  # PostgreSQL's text cannot hold it.
+            raise invalid_field("query", f"{name}={value}", "It must not hold the character U+0000.")
         found[name].append(value)
     return found
 

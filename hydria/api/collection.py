@@ -45,28 +45,25 @@ class Collection(Generic[R]):
     """Under which bodies and answers have a field too, with its present name."""
 
     def index(self, call: Call) -> Answer:
-        project_id = self._visible_project(call)
-        wanted = query.parse(
-            call.query,
-            project_id=project_id,
-            more=self.scope(call),
-            max_limit=call.services.config.api.pagination_max_limit,
-        )
+        project_id, more = self._visible(call)
+        wanted = query.parse(self._parameters(call), api=call.services.config.api, project_id=project_id, more=more)
         with call.services.database.read() as tx:
             page = stored.select(tx, self.resource, wanted)
             shown = self.answers(tx, page.rows)
-        only = query.fields(call.query)
-        content = {self.plural: [query.restricted(item, only) for item in shown]}
-        if links := query.links(call, wanted, page):
-            content[self.links] = links
-        return Answer(content)
+        only = query.fields(call)
+        return Answer(
+            {
+                self.plural: [query.restricted(item, only) for item in shown],
+                self.links: query.links(call, wanted, page),
+            }
+        )
 
     def show(self, call: Call) -> Answer:
         with call.services.database.read() as tx:
             row = self.load(tx, call)
             call.authorize(f"{self.rule}:get_one", self.project_of(row, call))
             (shown,) = self.answers(tx, (row,))
-        return Answer({self.singular: query.restricted(shown, query.fields(call.query))})
+        return Answer({self.singular: query.restricted(shown, query.fields(call))})
 
     def load(self, tx: Transaction, call: Call) -> R:
         """The row that the path names. Raises NotFound."""
@@ -81,10 +78,6 @@ class Collection(Generic[R]):
     def project_of(self, row: R, call: Call) -> str | None:
         """Whose it is; what belongs to nobody is judged as the caller's own."""
         return row.project_id if isinstance(row, Provisioned) else call.caller.project_id
-
-    def scope(self, call: Call) -> Mapping[str, str]:  # noqa: ARG002 - for resources below another
-        """Filters that the path says."""
-        return {}
 
     def answers(self, tx: Transaction, rows: Sequence[R]) -> list[dict[str, Any]]:
         owned = bool(rows) and issubclass(self.resource, Provisioned)
@@ -104,15 +97,27 @@ class Collection(Generic[R]):
             values[name] = [{"id": id_} for id_ in ids] if isinstance(ids, list) else ids
         return values
 
-    def _visible_project(self, call: Call) -> str | None:
-        """The project whose rows may be listed; None: all. Raises Forbidden."""
-        asked = next(iter(call.query.get("project_id") or call.query.get("tenant_id") or ()), None)
-        owned = issubclass(self.resource, Provisioned)
-        if owned and call.allows(f"{self.rule}:get_all-global", asked):
-            return asked
-        project_id = asked or call.caller.project_id
-        call.authorize(f"{self.rule}:get_all", project_id)
-        return project_id if owned else None
+    @property
+    def _owned(self) -> bool:
+        return issubclass(self.resource, Provisioned)
+
+    def _parameters(self, call: Call) -> query.Parameters:
+        """Those of the list itself."""
+        return {name: values for name, values in call.query.items() if not (self._owned and name in query.PROJECT)}
+
+    def _visible(self, call: Call) -> tuple[str | None, Mapping[str, Sequence[str]]]:
+        """The project whose rows exist for the caller (None: all), and what to filter by. Raises Forbidden."""
+        if not self._owned:
+            call.authorize(f"{self.rule}:get_all", call.caller.project_id)
+            return None, {}
+        asked = sorted({value for name in query.PROJECT for value in call.query.get(name, ())})
+        if all(call.allows(f"{self.rule}:get_all-global", project_id) for project_id in asked or (None,)):
+            return None, {"project_id": asked} if asked else {}
+        for project_id in asked or (call.caller.project_id,):
+            call.authorize(f"{self.rule}:get_all", project_id)
+        if len(asked) > 1:
+            return None, {"project_id": asked}
+        return (asked[0] if asked else call.caller.project_id), {}
 
 
 class Part(Collection[P]):

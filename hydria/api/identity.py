@@ -1,6 +1,7 @@
 """Who calls: checks a token with the identity service, and remembers the answer for a while."""
 
 import datetime as dt
+import enum
 import hashlib
 import threading
 from dataclasses import dataclass
@@ -17,6 +18,15 @@ from hydria.base.errors import Retryable, Unauthorized
 UNAUTHORIZED = "The request you have made requires authentication."
 
 
+class Scope(enum.StrEnum):
+    """What a token's roles are roles of."""
+
+    PROJECT = "project"
+    SYSTEM = "system"
+    OTHER = "other"
+    """A domain, or nothing."""
+
+
 @dataclass(frozen=True)
 class Caller:
     user_id: str
@@ -24,6 +34,14 @@ class Caller:
     """None: the token is not scoped to a project."""
     roles: tuple[str, ...]
     expires_at: dt.datetime
+    system: bool = False
+    """The token is scoped to the whole system."""
+
+    @property
+    def scope(self) -> Scope:
+        if self.project_id is not None:
+            return Scope.PROJECT
+        return Scope.SYSTEM if self.system else Scope.OTHER
 
     @property
     def expired(self) -> bool:
@@ -99,4 +117,5 @@ def parse_token(answer: Any) -> Caller:
         project_id=(token.get("project") or {}).get("id"),
         roles=tuple(sorted(role["name"] for role in token.get("roles", ()))),
         expires_at=dt.datetime.fromisoformat(token["expires_at"]),
+        system=bool((token.get("system") or {}).get("all")),
     )

@@ -1,6 +1,6 @@
 """Rules of an L7 policy: it applies where all of them match."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hydria.api import below, forms
 from hydria.api.call import Answer, Call
@@ -18,13 +18,11 @@ class L7Rules(Part[L7Rule]):
     singular, plural, links = "rule", "rules", "rules_links"
     title, rule, parent = "L7 Rule", "l7rule", "l7policy_id"
 
-    def index(self, call: Call) -> Answer:
+    def _visible(self, call: Call) -> tuple[str | None, Mapping[str, Sequence[str]]]:
         with call.services.database.read() as tx:
-            call.authorize("l7rule:get_all", self._policy(tx, call).project_id)
-        return super().index(call)
-
-    def scope(self, call: Call) -> Mapping[str, str]:
-        return {"l7policy_id": call.path["l7policy_id"]}
+            policy = self._policy(tx, call)
+        call.authorize("l7rule:get_all", policy.project_id)
+        return policy.project_id, {"l7policy_id": (policy.id,)}
 
     def load(self, tx: Transaction, call: Call) -> L7Rule:
         self._policy(tx, call)

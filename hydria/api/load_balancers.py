@@ -138,17 +138,13 @@ class LoadBalancers(Collection[LoadBalancer]):
         with call.services.database.read() as tx:
             row = self.load(tx, call)
             call.authorize("loadbalancer:get_status", row.project_id)
-            most = call.services.config.api.pagination_max_limit
-            wanted = query.parse(call.query, project_id=None, more={"loadbalancer_id": row.id}, max_limit=most)
+            own = {"loadbalancer_id": (row.id,)}
+            wanted = query.parse(call.query, api=call.services.config.api, project_id=None, more=own)
             wanted = dataclasses.replace(wanted, sort=wanted.sort or _NEWEST_FIRST)
             page = stored.select(tx, Event, wanted)
-        only = query.fields(call.query)
-        content: dict[str, Any] = {
-            "events": [query.restricted(msgspec.to_builtins(event), only) for event in page.rows]
-        }
-        if links := query.links(call, wanted, page):
-            content["events_links"] = links
-        return Answer(content)
+        only = query.fields(call)
+        events = [query.restricted(msgspec.to_builtins(event), only) for event in page.rows]
+        return Answer({"events": events, "events_links": query.links(call, wanted, page)})
 
     def _authorize(self, call: Call, verb: str, project_id: str, values: Mapping[str, Any]) -> None:
         call.authorize(f"loadbalancer:{verb}", project_id)

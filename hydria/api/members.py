@@ -1,7 +1,7 @@
 """Members of a pool, one by one or the whole set at once."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hydria.api import below, forms
 from hydria.api.call import Answer, Call
@@ -26,13 +26,11 @@ class Members(Part[Member]):
     singular, plural, links = "member", "members", "members_links"
     title, rule, parent = "Member", "member", "pool_id"
 
-    def index(self, call: Call) -> Answer:
+    def _visible(self, call: Call) -> tuple[str | None, Mapping[str, Sequence[str]]]:
         with call.services.database.read() as tx:
-            self._pool(tx, call)
-        return super().index(call)
-
-    def scope(self, call: Call) -> Mapping[str, str]:
-        return {"pool_id": call.path["pool_id"]}
+            pool = self._pool(tx, call)
+        call.authorize("member:get_all", pool.project_id)
+        return pool.project_id, {"pool_id": (pool.id,)}
 
     def load(self, tx: Transaction, call: Call) -> Member:
         self._pool(tx, call)

@@ -5,11 +5,14 @@ Rules are fixed when the process starts, and a decision depends on nothing but i
 
 import functools
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from oslo_config import cfg
 from oslo_policy import policy
 
-from hydria.api.identity import Caller
+from hydria.api.identity import Caller, Scope
+from hydria.base import config
+from hydria.base.config import ConfigError
 from hydria.base.errors import Forbidden
 
 PREFIX = "os_load-balancer_api"
@@ -17,7 +20,9 @@ _READ, _WRITE, _ADMIN = "rule:load-balancer:read", "rule:load-balancer:write", "
 _READ_GLOBAL = "rule:load-balancer:read-global"
 
 _FOUNDATION = {
-    "context-is-admin": "role:admin",
+    # Operators' files spell it in either way; rules ask for it as `is_admin:True`, too.
+    "context_is_admin": "role:admin",
+    "context-is-admin": "rule:context_is_admin",
     "service": "role:service",
     "load-balancer:owner": "project_id:%(project_id)s",
     "project-member": "rule:load-balancer:owner and role:member",
@@ -83,32 +88,71 @@ DEFAULT_RULES = {
 }
 
 
+_SHIPPED = Path(__file__).parent / "policies"
+
+
+class _Who(NamedTuple):
+    """What a decision depends on; of two tokens of one user the same."""
+
+    user_id: str
+    project_id: str | None
+    roles: tuple[str, ...]
+    scope: Scope
+
+
 class Policy:
-    def __init__(self, policy_file: str | None = None) -> None:
+    """The built-in rules, over them those of a shipped variant, over these an operator's own."""
+
+    def __init__(
+        self, policy_file: str | None = None, *, variant: config.PolicyVariant = "default", enforce_scope: bool = True
+    ) -> None:
+        self._scopes = _scopes(variant) if enforce_scope else frozenset(Scope)
         rules = policy.Rules.from_dict(DEFAULT_RULES)
+        if variant != "default":
+            rules.update(_load(_SHIPPED / f"{variant}.yaml"))
         if policy_file is not None:
-            rules.update(policy.Rules.load(Path(policy_file).read_text()))
+            rules.update(_load(Path(policy_file)))
         settings = cfg.ConfigOpts()
         settings([], default_config_files=[], default_config_dirs=[])
         self._enforcer = policy.Enforcer(settings, use_conf=False)
         self._enforcer.set_rules(rules, use_conf=False)
-        self._enforcer.check_rules(raise_on_violation=True)
+        try:
+            self._enforcer.check_rules(raise_on_violation=True)
+        except policy.InvalidDefinitionError as error:
+            raise ConfigError(f"policy file {policy_file}: {error}") from error
         self._decide = functools.lru_cache(maxsize=10_000)(self._evaluate)
 
     def allows(self, caller: Caller, rule: str, project_id: str | None) -> bool:
         """`rule` is <resource>:<verb>; `project_id` that of the object."""
-        return self._decide(rule, caller.user_id, caller.project_id, caller.roles, project_id)
+        return self._decide(rule, _Who(caller.user_id, caller.project_id, caller.roles, caller.scope), project_id)
 
     def check(self, caller: Caller, rule: str, project_id: str | None) -> None:
         """Raises Forbidden."""
         if not self.allows(caller, rule, project_id):
             raise Forbidden("Policy does not allow this request to be performed.")
 
-    def _evaluate(
-        self, rule: str, user_id: str, own_project: str | None, roles: tuple[str, ...], project_id: str | None
-    ) -> bool:
-        credentials = {"user_id": user_id, "roles": list(roles)}
-        if own_project is not None:  # Else a missing project would equal an object's missing project.
-            credentials |= {"project_id": own_project, "tenant_id": own_project}
+    def _evaluate(self, rule: str, who: _Who, project_id: str | None) -> bool:
+        if who.scope not in self._scopes:
+            return False
+        credentials: dict[str, Any] = {"user_id": who.user_id, "roles": list(who.roles)}
+        if who.project_id is not None:  # Else a missing project would equal an object's missing project.
+            credentials |= {"project_id": who.project_id, "tenant_id": who.project_id}
+        if who.scope is Scope.SYSTEM:
+            credentials["system_scope"] = "all"
         target = {} if project_id is None else {"project_id": project_id, "tenant_id": project_id}
+        credentials["is_admin"] = bool(self._enforcer.enforce("context-is-admin", target, credentials))
         return bool(self._enforcer.enforce(f"{PREFIX}:{rule}", target, credentials))
+
+
+def _scopes(variant: config.PolicyVariant) -> frozenset[Scope]:
+    """Of tokens that count: an admin of a domain, or of the system, is none of the projects'."""
+    scoped = variant == "keystone_default_roles_scoped"
+    return frozenset((Scope.PROJECT, Scope.SYSTEM) if scoped else (Scope.PROJECT,))
+
+
+def _load(path: Path) -> policy.Rules:
+    """Raises ConfigError."""
+    try:
+        return policy.Rules.load(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"policy file {path}: {error}") from error

@@ -41,12 +41,13 @@ def flavor_capabilities(call: Call) -> Answer:
 
 def _chosen(call: Call, listed: Iterable[Mapping[Any, str]]) -> list[dict[str, Any]]:
     """These lists have two attributes and no pages."""
-    for name in call.query:
+    filters = call.query if call.services.config.api.allow_filtering else {}
+    for name in filters:
         if name not in (*_ATTRIBUTES, "fields"):
             raise Invalid(f"'{name}' is not a valid option for filters or sort keys.", field=name)
-    only = query.fields(call.query)
+    only = query.fields(call)
     return [
         query.restricted(dict(item), only)
         for item in listed
-        if all(item[name] in call.query[name] for name in _ATTRIBUTES if name in call.query)
+        if all(item[name] in filters[name] for name in _ATTRIBUTES if name in filters)
     ]

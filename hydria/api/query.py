@@ -5,36 +5,42 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from hydria.api.call import Call
+from hydria.base import config
 from hydria.base.errors import Invalid, invalid_field
 from hydria.store.query import Page, Query
 
 Parameters = Mapping[str, Sequence[str]]
 _TAGS = {"tags": "tags", "tags-any": "tags_any", "not-tags": "not_tags", "not-tags-any": "not_tags_any"}
-_NOT_FILTERS = frozenset(
-    ("fields", "limit", "marker", "sort", "sort_key", "sort_dir", "page_reverse", "project_id", "tenant_id", *_TAGS)
-)
+_NOT_FILTERS = frozenset(("fields", "limit", "marker", "sort", "sort_key", "sort_dir", "page_reverse", *_TAGS))
+PROJECT = ("project_id", "tenant_id")
+"""Of resources that belong to projects these say whose are asked for; policy has its word there."""
 
 
-def parse(parameters: Parameters, *, project_id: str | None, more: Mapping[str, str], max_limit: int) -> Query:
-    """`more`: filters that the path says. Raises Invalid."""
-    filters = {name: tuple(values) for name, values in parameters.items() if name not in _NOT_FILTERS}
-    filters |= {name: (value,) for name, value in more.items()}
-    tags = {ours: tuple(parameters[theirs]) for theirs, ours in _TAGS.items() if theirs in parameters}
+def parse(
+    parameters: Parameters, *, api: config.Api, project_id: str | None, more: Mapping[str, Sequence[str]]
+) -> Query:
+    """`project_id`: whose rows exist for the caller. `more`: filters that the URL does not say. Raises Invalid."""
+    filters: dict[str, Sequence[str]] = {}
+    tags: dict[str, Sequence[str]] = {}
+    if api.allow_filtering:
+        filters = {name: tuple(values) for name, values in parameters.items() if name not in _NOT_FILTERS}
+        tags = {ours: tuple(parameters[theirs]) for theirs, ours in _TAGS.items() if theirs in parameters}
+    paged = api.allow_pagination
     return Query(
-        filters=filters,
-        sort=_sort(parameters),
-        marker=_last(parameters, "marker"),
-        limit=_limit(parameters, max_limit),
-        page_reverse=(_last(parameters, "page_reverse") or "").lower() in ("true", "1"),
+        filters={**filters, **more},
+        sort=_sort(parameters) if api.allow_sorting else (),
+        marker=_last(parameters, "marker") if paged else None,
+        limit=_limit(parameters, api.pagination_max_limit) if paged else None,
+        page_reverse=paged and (_last(parameters, "page_reverse") or "").lower() in ("true", "1"),
         project_id=project_id,
         **tags,
     )
 
 
-def fields(parameters: Parameters) -> frozenset[str] | None:
+def fields(call: Call) -> frozenset[str] | None:
     """None: all."""
-    chosen = frozenset(parameters.get("fields", ()))
-    return chosen or None
+    chosen = frozenset(call.query.get("fields", ()))
+    return chosen if chosen and call.services.config.api.allow_field_selection else None
 
 
 def restricted(answer: dict[str, Any], only: frozenset[str] | None) -> dict[str, Any]:
@@ -42,10 +48,11 @@ def restricted(answer: dict[str, Any], only: frozenset[str] | None) -> dict[str,
 
 
 def links(call: Call, query: Query, page: Page[Any]) -> list[dict[str, str]]:
-    if not page.rows:
+    """A full page has a next one, be it empty: clients go on until one is empty or has no such link."""
+    if not page.rows or query.limit is None:
         return []
     found = []
-    if page.more_after:
+    if page.more_after or (not query.page_reverse and len(page.rows) == query.limit):
         found.append({"rel": "next", "href": _href(call, query, page.rows[-1].id, reverse=False)})
     if page.more_before:
         found.append({"rel": "previous", "href": _href(call, query, page.rows[0].id, reverse=True)})
@@ -69,25 +76,30 @@ def _last(parameters: Parameters, name: str) -> str | None:
 
 def _limit(parameters: Parameters, max_limit: int) -> int:
     text = _last(parameters, "limit")
-    if text is None:
+    if text in (None, "infinite"):
         return max_limit
     try:
-        number = int(text)
+        number = int(text or "")
     except ValueError as error:
         raise invalid_field("limit", text, "It must be a number.") from error
     return number if 0 < number <= max_limit else max_limit
 
 
 def _sort(parameters: Parameters) -> tuple[tuple[str, Literal["asc", "desc"]], ...]:
-    keys = list(parameters.get("sort_key", ()))
-    directions = list(parameters.get("sort_dir", ()))
+    keys = _split(parameters, "sort_key")
+    directions = _split(parameters, "sort_dir")
     if len(directions) > len(keys):
         raise Invalid("There are more sort_dir than sort_key.", field="sort_dir")
     pairs = [(key, directions[number] if number < len(directions) else "asc") for number, key in enumerate(keys)]
-    for item in (item for value in parameters.get("sort", ()) for item in value.split(",")):
+    for item in _split(parameters, "sort"):
         key, _, direction = item.partition(":")
         pairs.append((key, direction or "asc"))
     return tuple((key, _direction(direction)) for key, direction in pairs)
+
+
+def _split(parameters: Parameters, name: str) -> list[str]:
+    """Of a parameter that is repeated or holds several, separated by commas."""
+    return [item for value in parameters.get(name, ()) for item in value.split(",")]
 
 
 def _direction(text: str) -> Literal["asc", "desc"]:

@@ -10,6 +10,7 @@ from hydria.api.identity import Keystone
 from hydria.api.policy import Policy
 from hydria.base.config import Config
 from hydria.base.log import Logger
+from hydria.drivers.noop import NOTHING_IS_REAL, NoopCloud
 from hydria.drivers.openstack import OpenStackCloud
 from hydria.model.served import AMPHORA, EVERYTHING
 from hydria.store.database import Database
@@ -49,13 +50,18 @@ def run(config: Config) -> None:
 
 
 def services(config: Config, database: Database) -> Services:
+    noop = config.drivers.kind == "noop"
+    if noop:
+        logger.warning(NOTHING_IS_REAL)
     return Services(
         config=config,
         database=database,
         queue=Queue(database),
         identity=Keystone(config.identity),
-        policy=Policy(config.api.policy_file),
-        cloud=OpenStackCloud(config.identity),
+        policy=Policy(
+            config.api.policy_file, variant=config.api.policy_variant, enforce_scope=config.api.enforce_scope
+        ),
+        cloud=NoopCloud() if noop else OpenStackCloud(config.identity),
         wake=WakeSender(config.controller.wake_socket),
-        served=EVERYTHING if config.drivers.kind == "noop" else AMPHORA,
+        served=EVERYTHING if noop else AMPHORA,
     )

@@ -49,15 +49,33 @@ class Identity(Section, frozen=True):
     """How long a checked token is believed without asking identity again; a revoked one lives on for that long."""
 
 
+PolicyVariant = Literal[
+    "default", "keystone_default_roles", "keystone_default_roles_scoped", "admin_or_owner", "octavia_advanced_rbac"
+]
+
+
 class Api(Section, frozen=True):
     bind_host: str = "127.0.0.1"
     bind_port: int = 9876
     pagination_max_limit: int = 1000
+    allow_pagination: bool = True
+    """False: every list is whole; `limit`, `marker` and `page_reverse` are passed over."""
+    allow_sorting: bool = True
+    """False: lists are in the order of creation; `sort`, `sort_key` and `sort_dir` are passed over."""
+    allow_filtering: bool = True
+    """False: filters and tags of a query are passed over, but for `project_id`."""
+    allow_field_selection: bool = True
+    """False: `fields` is passed over."""
     strict_immutable: bool = False
     """True: a write to a load balancer that is not ACTIVE is refused with 409, as Octavia does."""
     default_provider_driver: str = "amphora"
+    policy_variant: PolicyVariant = "default"
+    """Which of Octavia's sets of rules says who may do what: see docs/policy.md."""
     policy_file: str | None = None
-    """oslo.policy overrides, with Octavia's rule names."""
+    """oslo.policy overrides over the variant, with Octavia's rule names."""
+    enforce_scope: bool = True
+    """Tokens of a domain or of the whole system are refused, but for those of the system where the variant is
+    keystone_default_roles_scoped. False: the rules alone decide."""
     allow_ping_health_monitors: bool = True
     reserved_ips: tuple[str, ...] = ("169.254.169.254",)
     """Addresses that no member may have."""
@@ -122,6 +140,9 @@ class Cloud(Section, frozen=True):
     load_balancer_url: str = "http://127.0.0.1:9876"
     """What the catalogue says of the load balancer service."""
     region_name: str = "RegionOne"
+    tenant_physical_network: str = ""
+    """Networks that users make for themselves become VLANs of this physical network; empty: only administrators make
+    networks and say where. `hydria up` with a software fabric takes the last of its networks."""
     passwords: Mapping[str, str] = {}
     """User → password, for the users made at the first start: admin, hydria, demo."""
     hypervisor: Literal["namespace", "qemu"] = "namespace"

@@ -69,10 +69,11 @@ class BridgedFabric:
             namespaces.set_sysctl(self._home, f"ipv6/conf/{scope}/disable_ipv6", 1)
         guard.ensure(self._home)
 
-    def _ensure_bridge(self, physical_network: str) -> None:
+    def _ensure_bridge(self, wire: str, name: str | None = None) -> None:
+        """`wire`: a physical network, or what else a bridge of its own stands for."""
         with Netlink(self._home) as netlink:
-            bridge = netlink.add_bridge(bridge_name(physical_network))
-            netlink.set_link(bridge.index, up=True, arp=False, tag=Tag(self.name, "bridge", physical_network))
+            bridge = netlink.add_bridge(name or bridge_name(wire))
+            netlink.set_link(bridge.index, up=True, arp=False, tag=Tag(self.name, "bridge", wire))
 
     def plug(
         self, *, port_id: str, mac: str, physical_network: str, pid: int, name: str, mtu: int = 1500, vlan: int = 0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hydria.base import config
 from hydria.base.errors import Terminal, invalid_field
 from hydria.base.log import Logger
-from hydria.fabric.ports import MANAGEMENT, BridgedFabric, Place, bridge_name, no_tagging
+from hydria.fabric.ports import MANAGEMENT, BridgedFabric, Place, bridge_name
 from hydria.sriov import namespaces
 from hydria.sriov.inventory import VfId
 from hydria.sriov.netlink import Netlink
@@ -19,6 +19,8 @@ log = Logger(__name__)
 
 _MAX_NAME = 15
 """IFNAMSIZ - 1."""
+_VLAN_BRIDGE = "hv"
+"""Of a normal port's VLAN: hv, number of the physical network, VLAN."""
 
 
 def software_pfs(physical_networks: Sequence[str], host: int = 0) -> dict[str, str]:
@@ -74,6 +76,7 @@ class SoftwareFabric(BridgedFabric):
         for pf, network in self.pfs.items():
             self._ensure_pf(pf, network)
             nics.ensure_vfs(pf, self._config.vfs)
+        self._remove_unused()
         log.info("fabric is up", fabric=self.name, management=interface, vfs=self._config.vfs * len(self.pfs))
 
     def _ensure_pf(self, pf: str, physical_network: str) -> None:
@@ -86,11 +89,24 @@ class SoftwareFabric(BridgedFabric):
             netlink.set_link(netlink.need(pf).index, up=True)
 
     def _place(self, physical_network: str, vlan: int) -> Place:
-        if physical_network not in (MANAGEMENT, *self._config.physical_networks):
+        known = (MANAGEMENT, *self._config.physical_networks)
+        if physical_network not in known:
             raise invalid_field("physical_network", physical_network, f"Fabric {self.name} does not have it.")
-        if vlan:
-            raise no_tagging(physical_network, vlan, "the software fabric's bridges do not tag")
-        return Place(self._home, bridge_name(physical_network))
+        if not vlan:
+            return Place(self._home, bridge_name(physical_network))
+        # A wire of its own, not a tag on the network's: many kernels have no bridges that filter VLANs.
+        bridge = f"{_VLAN_BRIDGE}{known.index(physical_network)}-{vlan}"
+        self._ensure_bridge(f"{physical_network}/{vlan}", bridge)
+        return Place(self._home, bridge)
+
+    def _remove_unused(self) -> None:
+        """Bridges of VLANs without a port; their next one brings them back. Only while nobody plugs."""
+        with Netlink(self._home) as netlink:
+            links = netlink.links()
+            used = {link.master for link in links}
+            for link in links:
+                if link.name.startswith(_VLAN_BRIDGE) and link.index not in used:
+                    netlink.delete_link(link.index)
 
 
 def pfs_of_hosts(hosts: Sequence[config.Host]) -> dict[str, str]:

@@ -156,6 +156,17 @@ def updatable(resource: type[Struct]) -> tuple[Field, ...]:
     return tuple(field for field in fields(resource) if field.access is Access.UPDATE)
 
 
+def is_words(hint: Any) -> bool:
+    """A list of strings, or none."""
+    bare = _bare(hint)
+    if typing.get_origin(bare) in (Union, types.UnionType):
+        return any(map(is_words, typing.get_args(bare)))
+    if typing.get_origin(bare) is not list:
+        return False
+    element = _bare(typing.get_args(bare)[0])
+    return element is str or typing.get_origin(element) is typing.Literal
+
+
 @functools.cache
 def create_form(resource: type[Struct], *, without: tuple[str, ...] = ()) -> type[Struct]:
     """The struct that decodes a POST body: unknown fields refused, required ones demanded, the rest may be absent.

@@ -20,6 +20,7 @@ Option = Literal[
     "lb_algorithm",
     "health monitor type",
     "loadbalancer_topology",
+    "topology of a load balancer",
     "L7 policies",
     "TLS option",
 ]
@@ -37,14 +38,15 @@ AMPHORA: Final = Served(
         "lb_algorithm": ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"),
         "health monitor type": ("HTTP", "HTTPS", "TCP"),
         "loadbalancer_topology": ("SINGLE",),
+        "topology of a load balancer": ("SINGLE",),
         "L7 policies": (),
         "TLS option": (),
     }
 )
 """What the amphorae of this version do; the rest of the API's values are answered with 501."""
 
-EVERYTHING: Final = Served({"loadbalancer_topology": ("SINGLE",)})
-"""Where no traffic flows, only the number of amphorae is real."""
+EVERYTHING: Final = Served({"topology of a load balancer": ("SINGLE",)})
+"""Where no traffic flows, only the number of amphorae is real: a flavor may say two, no load balancer has them."""
 
 TLS_OPTIONS: Final[Mapping[type[Provisioned], tuple[str, ...]]] = {
     Listener: (
@@ -73,7 +75,7 @@ def check_supported(row: Struct, served: Served) -> None:
 def _asked(row: Struct) -> Iterator[tuple[Option, str]]:
     match row:
         case LoadBalancer():
-            yield "loadbalancer_topology", row.topology
+            yield "topology of a load balancer", row.topology
         case Listener():
             yield "listener protocol", row.protocol
             yield from _tls(row)

@@ -1,17 +1,19 @@
 """Lists: filters, tags, sort, pages. Says nothing of links or of who may see what."""
 
 import datetime as dt
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.types import TypeEngine
 
 from hydria.base.errors import Invalid, invalid_field
-from hydria.model.field import Field, fields
+from hydria.model.amphora import Amphora
+from hydria.model.field import Field, fields, is_words
+from hydria.model.load_balancer import LoadBalancer
 from hydria.store import resources
 from hydria.store.database import Transaction
 from hydria.store.relations import RELATIONS, refers, related
@@ -106,27 +108,54 @@ def _filter(resource: type[Struct], name: str, values: Sequence[str]) -> sa.Colu
     name = _ALIASES.get(name, name)
     if name in RELATIONS.get(resource, {}):
         return refers(resource, name, values)
+    if resource is Amphora and name == "project_id":  # that of its load balancer
+        own = table(LoadBalancer).c
+        return table(resource).c.loadbalancer_id.in_(sa.select(own.id).where(own.project_id.in_(values)))
     attribute = _attribute(resource, name)
     column = table(resource).c[name]
+    if isinstance(column.type, Json):
+        return sa.or_(*(_holds(attribute, column, value) for value in values))
+    if isinstance(column.type, sa.DateTime):
+        return sa.or_(*(_at(attribute, column, value) for value in values))
     return column.in_([_parse(attribute, column, value) for value in values])
 
 
-@functools.cache
 def sortable(resource: type[Struct]) -> tuple[Field, ...]:
-    """Public, plain attributes: what a list can be filtered and sorted by."""
+    """Public, plain attributes: what a list can be sorted by."""
     columns = table(resource).c
     return tuple(a for a in fields(resource) if a.public and not isinstance(columns[a.name].type, Json))
 
 
 def filterable(resource: type[Struct]) -> tuple[str, ...]:
-    """Names of filters: of attributes, of relations, and what else attributes are called."""
-    names = [attribute.name for attribute in sortable(resource)]
-    return (*names, *(a for a, name in _ALIASES.items() if name in names), *RELATIONS.get(resource, {}))
+    """Names of filters but `tags`: of attributes, of relations, and what else attributes are called."""
+    names = [attribute.name for attribute in fields(resource) if attribute.public and attribute.name != "tags"]
+    others = (other for other, name in _ALIASES.items() if name in names)
+    of_parent = ("project_id",) if resource is Amphora else ()
+    return (*names, *others, *of_parent, *RELATIONS.get(resource, {}))
+
+
+def _holds(attribute: Field, column: sa.Column[Any], text: str) -> sa.ColumnElement[bool]:
+    """A list of words has this one; anything else is this JSON value."""
+    if is_words(attribute.type):
+        return has_tag(column, text)
+    try:
+        value = msgspec.json.decode(text, type=attribute.type)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise _no_filter(attribute, text) from error
+    equal: sa.ColumnElement[bool] = column == value
+    return equal
+
+
+def _at(attribute: Field, column: sa.Column[Any], text: str) -> sa.ColumnElement[bool]:
+    """Answers show whole seconds."""
+    moment = _parse(attribute, column, text)
+    return column.between(moment, moment if moment.microsecond else moment.replace(microsecond=999_999))
 
 
 def _attribute(resource: type[Struct], name: str) -> Field:
-    for attribute in sortable(resource):
-        if attribute.name == name:
+    """A public one: what a list can be filtered by, and sorted by when it is plain."""
+    for attribute in fields(resource):
+        if attribute.name == name and attribute.public:
             return attribute
     raise _unknown(name)
 
@@ -138,8 +167,17 @@ def _unknown(name: str) -> Invalid:
 def _parse(attribute: Field, column: sa.Column[Any], text: str) -> Any:
     try:
         return _PARSERS.get(type(column.type), str)(text)
-    except (ValueError, KeyError) as error:
-        raise invalid_field(attribute.name, text, "It cannot be filtered for.") from error
+    except (ValueError, KeyError, OverflowError) as error:
+        raise _no_filter(attribute, text) from error
+
+
+def _no_filter(attribute: Field, text: str) -> Invalid:
+    return invalid_field(attribute.name, text, "It cannot be filtered for.")
+
+
+def _date(text: str) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(text)
+    return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
 
 
 def _big_integer(text: str) -> int:
@@ -158,7 +196,7 @@ _PARSERS: Mapping[type[TypeEngine[Any]], Callable[[str], Any]] = {
     sa.Boolean: lambda text: BOOLEANS[text.lower()],
     sa.BigInteger: _big_integer,
     sa.Float: float,
-    sa.DateTime: dt.datetime.fromisoformat,
+    sa.DateTime: _date,
 }
 _LEAST: Mapping[type[TypeEngine[Any]], Any] = {
     sa.Boolean: False,
@@ -175,6 +213,8 @@ def _sort_keys(resource: type[Struct], query: Query) -> list[_Key]:
         if direction not in ("asc", "desc"):
             raise invalid_field("sort", direction, "The direction is asc or desc.")
         column = table(resource).c[attribute.name]
+        if isinstance(column.type, Json):
+            raise _unknown(name)
         if column.nullable:
             # NULL compares with nothing, so a page could not begin after it: it is put last, as a value of its own.
             keys.append((sa.case((column.is_(None), 1), else_=0), direction == "desc"))

@@ -1,7 +1,7 @@
 """Which rows refer to which: what answers list of a resource's relations, and what filters can ask of them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,23 @@ class Relation:
     single: bool = False
     order: str = "created_at"
     """The column by which the ends are listed."""
+    also: Callable[[], sa.Select[Any]] | None = None
+    """Further ends, told by other rows: selects key, value and order."""
+
+    def ends(self) -> tuple[sa.Select[Any], ...]:
+        """Each selects what an answer is about, what is at the other end, and what to order by."""
+        columns = table(self.of).c
+        own = sa.select(columns[self.key], columns[self.value], columns[self.order])
+        return (own,) if self.also is None else (own, self.also())
+
+
+def _by_policies() -> sa.Select[Any]:
+    """Pool and listener of policies that send requests there: enabled ones with a rule."""
+    policy, rule, listener = table(L7Policy), table(L7Rule), table(Listener)
+    used = sa.and_(policy.c.admin_state_up, sa.exists().where(rule.c.l7policy_id == policy.c.id))
+    both = policy.join(listener, listener.c.id == policy.c.listener_id)
+    columns = (policy.c.redirect_pool_id, policy.c.listener_id, listener.c.created_at)
+    return sa.select(*columns).select_from(both).where(used)
 
 
 RELATIONS: Mapping[type[Struct], Mapping[str, Relation]] = {
@@ -39,7 +56,7 @@ RELATIONS: Mapping[type[Struct], Mapping[str, Relation]] = {
     },
     L7Policy: {"rules": Relation(L7Rule, "l7policy_id")},
     Pool: {
-        "listeners": Relation(Listener, "default_pool_id"),
+        "listeners": Relation(Listener, "default_pool_id", also=_by_policies),
         "loadbalancers": Relation(Pool, "id", "loadbalancer_id"),
         "members": Relation(Member, "pool_id"),
         "healthmonitor_id": Relation(HealthMonitor, "pool_id", single=True),
@@ -65,15 +82,16 @@ def related(
 
 
 def _ends(relation: Relation) -> sa.Select[Any]:
-    columns = table(relation.of).c
-    key, value = columns[relation.key], columns[relation.value]
-    among = key.in_(sa.bindparam("ids", expanding=True))
-    return sa.select(key.label("key"), value.label("value")).where(among).order_by(columns[relation.order], columns.id)
+    among: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+    found = [ends.where(ends.selected_columns[0].in_(among)) for ends in relation.ends()]
+    names = ("key", "value", "order")
+    every = sa.union(*found).subquery() if len(found) > 1 else found[0].subquery()
+    key, value, order = (column.label(name) for name, column in zip(names, every.c, strict=True))
+    return sa.select(key, value).order_by(order, value)
 
 
 def refers(resource: type[Struct], name: str, values: Collection[str]) -> sa.ColumnElement[bool]:
     """Rows of `resource` whose relation `name` holds one of `values`."""
-    relation = RELATIONS[resource][name]
-    columns = table(relation.of).c
-    keys = sa.select(columns[relation.key]).where(columns[relation.value].in_(values))
-    return table(resource).c.id.in_(keys)
+    own = table(resource).c.id
+    found = [(*ends.selected_columns, ends) for ends in RELATIONS[resource][name].ends()]
+    return sa.or_(*(own.in_(ends.with_only_columns(key).where(value.in_(values))) for key, value, _, ends in found))

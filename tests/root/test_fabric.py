@@ -202,6 +202,24 @@ def test_ports_of_two_guests_talk(fabric: SoftwareFabric) -> None:
         assert host_reaches(client, "203.0.113.101")
 
 
+def test_a_vlan_is_a_wire_of_its_own(fabric: SoftwareFabric) -> None:
+    before = links(fabric)
+    with guest() as one, guest() as two, guest() as flat, guest() as other:
+        for number, (pid, vlan) in enumerate({one: 7, two: 7, flat: 0, other: 8}.items(), 1):
+            port, mac = f"{number:08d}-port", f"fa:16:3e:00:00:0{number}"
+            fabric.plug(port_id=port, mac=mac, physical_network="public", pid=pid, name="nic0", vlan=vlan)
+            fabric.configure(pid=pid, mac=mac, addresses=[f"203.0.113.{100 + number}/24"])
+        fabric.ensure()
+        assert reaches(one, "203.0.113.102")
+        assert not reaches(one, "203.0.113.103")
+        assert not reaches(one, "203.0.113.104")
+        assert not reaches(flat, "203.0.113.104")
+        for number in range(1, 5):
+            fabric.unplug(port_id=f"{number:08d}-port")
+    fabric.ensure()
+    assert links(fabric) == before
+
+
 def test_machine_reaches_a_guest_over_the_management_network(fabric: SoftwareFabric) -> None:
     with guest() as pid:
         fabric.plug(port_id=PORT, mac=MAC, physical_network="mgmt", pid=pid, name="eth0")

@@ -1,4 +1,4 @@
-"""What the network service says of itself: versions, extensions, agents, quotas."""
+"""What the network service says of itself: versions, extensions, agents, quotas, and that it has no subnet pools."""
 
 import uuid
 from collections.abc import Mapping
@@ -173,6 +173,12 @@ def show_agent(context: Caller, network: NetworkService, agent_id: PathText) -> 
     raise NotFound(f"Agent {agent_id} could not be found")
 
 
+@get("/v2.0/subnetpools", sync_to_thread=False)
+def list_subnet_pools() -> dict[str, Any]:
+    """Clients look for a default one before they choose a prefix themselves."""
+    return {"subnetpools": []}
+
+
 handlers = [
     versions,
     version,
@@ -182,4 +188,5 @@ handlers = [
     show_quota_details,
     list_agents,
     show_agent,
+    list_subnet_pools,
 ]

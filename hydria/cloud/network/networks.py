@@ -30,9 +30,11 @@ VLANS = range(1, 4095)
 class Networks(Collection[NetworkRow]):
     name, plural, title, missing = "network", "networks", "Network", NetworkNotFound
 
-    def __init__(self, database: Database, physical_networks: AnyCollection[str]) -> None:
+    def __init__(self, database: Database, physical_networks: AnyCollection[str], tenants: str | None = None) -> None:
+        """`tenants`: the physical network of networks that nobody says a physical network of."""
         super().__init__(database, tables.networks, NetworkRow)
         self._physical_networks = physical_networks
+        self._tenants = tenants
 
     def visible(self, context: Context) -> ColumnElement[bool]:
         table = self.rows.table.c
@@ -59,18 +61,27 @@ class Networks(Collection[NetworkRow]):
                 raise InvalidInput(
                     f"Invalid input for operation: physical_network required for {kind} provider network."
                 )
-            raise NoNetworkAvailable("Unable to create the network. No tenant network is available for allocation.")
-        if physical_network not in self._physical_networks:
+            self._place_tenant(connection, network)
+        elif physical_network not in self._physical_networks:
             raise InvalidInput(
                 f"Invalid input for operation: physical_network '{physical_network}' unknown for {kind} provider"
                 " network."
             )
-        if kind == "flat":
+        elif kind == "flat":
             self._check_flat(connection, network)
         else:
             network.segmentation_id = self._vlan(connection, network)
         self.rows.insert(connection, network)
         return network
+
+    def _place_tenant(self, connection: Connection, network: NetworkRow) -> None:
+        """The highest VLAN that is free: operators number theirs from below."""
+        network.network_type, network.physical_network = "vlan", self._tenants
+        taken = self._segments(connection, network)
+        free = next((vlan for vlan in reversed(VLANS) if vlan not in taken), None)
+        if self._tenants is None or free is None:
+            raise NoNetworkAvailable("Unable to create the network. No tenant network is available for allocation.")
+        network.segmentation_id = free
 
     def _check_flat(self, connection: Connection, network: NetworkRow) -> None:
         if network.segmentation_id is not None:

@@ -24,15 +24,15 @@ MANAGEMENT = "mgmt"
 
 def physical_networks(config: Config) -> frozenset[str]:
     of_hosts = {name for host in config.cloud.hosts for name in host.pfs.values()}
-    software = config.fabric.physical_networks if config.fabric.kind == "software" else ()
-    return frozenset({MANAGEMENT, *of_hosts, *software})
+    software = config.fabric.kind == "software" or config.drivers.kind == "noop"
+    return frozenset({MANAGEMENT, *of_hosts, *(config.fabric.physical_networks if software else ())})
 
 
 class Network:
     def __init__(self, config: Config, database: Database) -> None:
         self.config = config
         self.database = database
-        self.networks = Networks(database, physical_networks(config))
+        self.networks = Networks(database, physical_networks(config), config.cloud.tenant_physical_network or None)
         self.subnets = Subnets(database, self.networks)
         self.security_group_rules = SecurityGroupRules(database)
         self.security_groups = SecurityGroups(database, self.security_group_rules)

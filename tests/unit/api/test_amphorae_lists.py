@@ -54,7 +54,7 @@ def octavia(world: World, method: str, path: str = "", who: str = "admin") -> An
 def test_lists(world: World, lb: Any, query: str, found: tuple[str, ...]) -> None:
     answer = octavia(world, "GET", query.replace("@lb", lb["id"])).json()
     assert tuple(one["id"] for one in answer["amphorae"]) == found
-    assert ("amphorae_links" in answer) is ("limit" in query or "marker" in query)
+    assert bool(answer["amphorae_links"]) is ("limit" in query or "marker" in query)
 
 
 @pytest.mark.parametrize("query", ["?colour=red", "?replace_for=LINK", "?marker=nobody", "?tags=x"])

@@ -304,6 +304,6 @@ def test_vf_settings_are_kept_as_they_were_given(world: World, data: str):
 
 def test_amphorae_are_for_operators(world: World):
     headers = {"X-Auth-Token": "admin"}
-    assert world.client.get("/v2.0/octavia/amphorae", headers=headers).json() == {"amphorae": []}
+    assert world.client.get("/v2.0/octavia/amphorae", headers=headers).json() == {"amphorae": [], "amphorae_links": []}
     world.refused(world.client.get("/v2.0/octavia/amphorae/x", headers=headers), 404, "Amphora x not found.")
     world.refused(world.client.get("/v2.0/octavia/amphorae", headers={"X-Auth-Token": "demo"}), 403, "Policy")

@@ -7,6 +7,7 @@ import pytest
 from api_world import TOKENS, caller
 
 from hydria.api.policy import DEFAULT_RULES, PREFIX, Policy
+from hydria.base.config import ConfigError
 from hydria.base.errors import Forbidden
 
 READ = ("get_all", "get_one")
@@ -64,6 +65,48 @@ def test_an_operators_file_of_octavia_works(tmp_path: Path):
     assert policy.allows(caller("demo", "flavor-maker"), "flavor:post", "demo")
     assert not policy.allows(TOKENS["admin"], "flavor:post", "admin")
     assert policy.allows(TOKENS["admin"], "pool:get_one", "demo")
+
+
+def test_an_operators_file_may_ask_for_is_admin_and_define_who_is(tmp_path: Path):
+    """As files for Octavia do."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        '"context_is_admin": "role:cloud_admin"\n'
+        '"load-balancer:read-global": "is_admin:True"\n'
+        '"load-balancer:read": "is_admin:True or role:auditor"\n'
+    )
+    policy = Policy(str(path))
+    assert policy.allows(caller("ops", "cloud_admin"), "loadbalancer:get_all-global", "demo")
+    assert policy.allows(caller("ops", "cloud_admin"), "flavor:post", "ops")
+    assert not policy.allows(TOKENS["admin"], "loadbalancer:get_all-global", "demo")
+    assert policy.allows(caller("ops", "auditor"), "pool:get_one", "demo")
+    assert not policy.allows(TOKENS["demo"], "pool:get_one", "demo")
+
+
+def test_a_file_wins_over_the_variant(tmp_path: Path):
+    path = tmp_path / "policy.yaml"
+    path.write_text('"load-balancer:write": "role:builder and rule:load-balancer:owner"\n')
+    policy = Policy(str(path), variant="admin_or_owner")
+    assert policy.allows(caller("demo", "anything"), "pool:get_one", "demo")
+    assert not policy.allows(caller("demo", "anything"), "pool:put", "demo")
+    assert policy.allows(caller("demo", "builder"), "pool:put", "demo")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param('"a": ["b', "policy.yaml", id="no YAML"),
+        pytest.param('"load-balancer:read": "rule:nowhere"', "policy.yaml", id="a rule that is none"),
+        pytest.param('"a": "rule:b"\n"b": "rule:a"', "policy.yaml", id="in a circle"),
+        pytest.param(None, "policy.yaml", id="no file"),
+    ],
+)
+def test_a_file_that_cannot_be_used(tmp_path: Path, text: str | None, reason: str):
+    path = tmp_path / "policy.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=reason):
+        Policy(str(path))
 
 
 def test_every_rule_that_rules_name_exists():

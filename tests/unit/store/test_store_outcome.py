@@ -1,3 +1,5 @@
+import datetime as dt
+
 import pytest
 from store_world import Clock, Filled
 
@@ -39,6 +41,31 @@ def test_a_round_without_faults_makes_everything_active(database: Database, queu
     assert statuses(database, HealthMonitor, filled.monitor) == (Ps.ACTIVE, Op.ONLINE)
     assert statuses(database, Member, filled.members[0]) == (Ps.ACTIVE, Op.OFFLINE)  # its monitor will tell
     assert queue.next_due() is None
+
+
+def test_what_became_active_was_changed_then(database: Database, queue: Queue, filled: Filled, clock: Clock):
+    kinds: dict[type[Provisioned], str] = {
+        LoadBalancer: filled.lb,
+        Listener: filled.listener,
+        Pool: filled.pool,
+        Member: filled.members[0],
+        HealthMonitor: filled.monitor,
+    }
+
+    def changed() -> set[dt.datetime | None]:
+        with database.read() as tx:
+            rows = [resources.get(tx, resource, id_) for resource, id_ in kinds.items()]
+        return {row.updated_at for row in rows if row is not None}
+
+    assert changed() == {None}
+    clock.advance(5)
+    settle(database, queue, claimed(queue), Outcome(generation=0))
+    became = changed()
+    assert became == {dt.datetime.fromtimestamp(clock.now, dt.UTC).replace(tzinfo=None)}
+    clock.advance(5)
+    queue.mark_all(spread_seconds=0)
+    settle(database, queue, claimed(queue), Outcome(generation=0))
+    assert changed() == became  # looked at again, and nothing was new
 
 
 def test_a_member_without_monitor_has_no_monitor(database: Database, queue: Queue, filled: Filled):
