@@ -14,6 +14,7 @@ from hydria.api import documentation, faults, openapi, providers, versions
 from hydria.api.amphorae import Amphorae
 from hydria.api.asgi import ORIGINAL_PATH, Front
 from hydria.api.call import Call, Services
+from hydria.api.certificates import Certificates
 from hydria.api.collection import Collection
 from hydria.api.flavors import FlavorProfiles, Flavors
 from hydria.api.health_monitors import HealthMonitors
@@ -25,6 +26,7 @@ from hydria.api.members import Members
 from hydria.api.pools import Pools
 from hydria.api.route import Route
 from hydria.base.errors import NotFound, invalid_field
+from hydria.model import certificate
 
 JSON = "application/json"
 
@@ -67,6 +69,7 @@ def routes() -> list[Route]:
         *_crud(f"{lbaas}/l7policies/{{l7policy_id:str}}/rules", L7Rules()),
         *_crud(f"{lbaas}/flavors", Flavors()),
         *_crud(f"{lbaas}/flavorprofiles", FlavorProfiles()),
+        *_crud(certificate.PATH, Certificates()),
         Route("GET", f"{lbaas}/providers", providers.index),
         Route("GET", f"{lbaas}/providers/{{provider:str}}/flavor_capabilities", providers.flavor_capabilities),
         *_reading("/v2/octavia/amphorae", amphorae),
@@ -104,6 +107,7 @@ def _authenticated(route: Route, services: Services) -> HTTPRouteHandler:
             services=services,
             caller=caller,
             cloud=services.cloud.seen_by(token),
+            key_manager=services.key_manager.seen_by(token),
             url=f"{str(request.base_url).rstrip('/')}{request.scope[ORIGINAL_PATH]}",  # type: ignore[literal-required]
             path=request.path_params,
             query=_query(request),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from hydria.api import creation, forms, query, vips
+from hydria.api import creation, forms, query, tls_references, vips
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Collection, differences
 from hydria.api.draft import Draft, build, check_subnets
@@ -61,6 +61,7 @@ class LoadBalancers(Collection[LoadBalancer]):
         topology = rules.topology(flavor, call.services.config.controller.loadbalancer_topology)
         _check_existing(call, values)
         check_subnets(call.cloud, [member for pool in form.pools for member in pool.members])
+        tls_references.check_new(call, form.listeners, form.pools)
         projects = (values["project_id"], call.caller.project_id)
         chosen = vips.plan(call.services.cloud, call.cloud, values, topology=topology, projects=projects)
         vnic_type = rules.vip_vnic_type(flavor)

@@ -12,12 +12,11 @@ from hydria.api.route import operation
 from hydria.base.errors import NotFound, invalid_field, not_found
 from hydria.model import field
 from hydria.model.load_balancer import LoadBalancer
-from hydria.model.pool import Member, Pool
+from hydria.model.pool import Endpoint, Member, Pool, endpoint
 from hydria.model.status import ProvisioningStatus
 from hydria.store import load_balancers, resources
 from hydria.store.database import Transaction
 
-Address = tuple[str, int]
 _MUTABLE = frozenset(entry.name for entry in field.fields(Member) if entry.access is field.Access.UPDATE)
 
 
@@ -106,13 +105,13 @@ def _batch(call: Call) -> list[forms.Values]:
     return [forms.member(item) for item in members]
 
 
-def _key(values: forms.Values) -> Address:
-    return values["address"], values["protocol_port"]
+def _key(values: forms.Values) -> Endpoint:
+    return endpoint(values["address"], values["protocol_port"])
 
 
-def _there(tx: Transaction, pool: Pool) -> dict[Address, Member]:
+def _there(tx: Transaction, pool: Pool) -> dict[Endpoint, Member]:
     members = resources.find(tx, Member, pool_id=pool.id)
-    return {(member.address, member.protocol_port): member for member in members if below.stays(member)}
+    return {member.endpoint: member for member in members if below.stays(member)}
 
 
 def _check_named_once(known: list[forms.Values]) -> None:

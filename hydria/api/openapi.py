@@ -161,7 +161,7 @@ class _Described:
             "responses": self._responses(),
             "x-since": self.since,
         }
-        if self.said.extension:
+        if self.said.extension or (self.collection and self.collection.extension):
             found |= {"x-extension": True, "description": "An extension: Octavia has no such call."}
             del found["x-since"]
         if (body := self._body()) is not None:

@@ -4,6 +4,7 @@ address: Annotated[Ip, CREATE]            only in POST (and in every answer)
 weight: Annotated[int, Meta(ge=0, le=256)] = 1        in POST and PUT
 provisioning_status: Annotated[ProvisioningStatus, READ] = ...   Hydria sets it
 request_sriov: Annotated[bool, REQUEST] = False       only in POST, never stored
+private_key: Annotated[Pem | None, WRITE] = None     in POST and PUT, neither shown nor stored as it is
 generation: Annotated[int, INTERNAL] = 0              stored, never shown
 """
 
@@ -27,10 +28,12 @@ class Access(enum.Enum):
     UPDATE = "update"
     READ = "read"
     REQUEST = "request"
+    WRITE = "write"
     INTERNAL = "internal"
 
 
-CREATE, READ, REQUEST, INTERNAL = Access.CREATE, Access.READ, Access.REQUEST, Access.INTERNAL
+CREATE, READ, REQUEST = Access.CREATE, Access.READ, Access.REQUEST
+WRITE, INTERNAL = Access.WRITE, Access.INTERNAL
 
 
 class Check(Struct, frozen=True):
@@ -43,6 +46,11 @@ def _ip(text: str) -> str:
     if "%" in text:  # ipaddress accepts any text as a scope id; it would reach configuration files.
         raise ValueError("An address with a scope id cannot be used.")
     return str(ipaddress.ip_address(text))
+
+
+def _ip_as_written(text: str) -> str:
+    _ip(text)
+    return text
 
 
 def _cidr(text: str) -> str:
@@ -65,6 +73,8 @@ def text(max_length: int, normalize: Callable[[str], str], **schema: Any) -> tup
 
 
 Ip = Annotated[str, *text(64, _ip, anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])]
+IpAsWritten = Annotated[str, *text(64, _ip_as_written, anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])]
+"""Answers have the very text of the request, where clients compare it: 2001:db8:0:0:0:0:0:1 stays that."""
 Cidr = Annotated[str, *text(64, _cidr, examples=["192.0.2.0/24", "2001:db8::/64"])]
 Uuid = Annotated[str, *text(36, _uuid, pattern=f"^{_UUID}$")]
 Text = Annotated[str, Meta(max_length=255)]
@@ -91,11 +101,11 @@ class Field(Struct, frozen=True):
 
     @property
     def stored(self) -> bool:
-        return self.access is not Access.REQUEST
+        return self.access not in (Access.REQUEST, Access.WRITE)
 
     @property
     def public(self) -> bool:
-        return self.access not in (Access.REQUEST, Access.INTERNAL)
+        return self.access not in (Access.REQUEST, Access.WRITE, Access.INTERNAL)
 
     @property
     def check(self) -> Callable[[Any], Any] | None:
@@ -146,16 +156,6 @@ def _check_of(hint: Any) -> Callable[[Any], Any] | None:
     return None
 
 
-def creatable(resource: type[Struct]) -> tuple[Field, ...]:
-    """What a POST may say."""
-    return tuple(field for field in fields(resource) if field.access not in (Access.READ, Access.INTERNAL))
-
-
-def updatable(resource: type[Struct]) -> tuple[Field, ...]:
-    """What a PUT may say."""
-    return tuple(field for field in fields(resource) if field.access is Access.UPDATE)
-
-
 def is_words(hint: Any) -> bool:
     """A list of strings, or none."""
     bare = _bare(hint)
@@ -165,6 +165,16 @@ def is_words(hint: Any) -> bool:
         return False
     element = _bare(typing.get_args(bare)[0])
     return element is str or typing.get_origin(element) is typing.Literal
+
+
+def creatable(resource: type[Struct]) -> tuple[Field, ...]:
+    """What a POST may say."""
+    return tuple(field for field in fields(resource) if field.access not in (Access.READ, Access.INTERNAL))
+
+
+def updatable(resource: type[Struct]) -> tuple[Field, ...]:
+    """What a PUT may say."""
+    return tuple(field for field in fields(resource) if field.access in (Access.UPDATE, Access.WRITE))
 
 
 @functools.cache
@@ -219,7 +229,8 @@ def given(resource: type[Struct], form: Struct) -> dict[str, Any]:
 def decode(form: type[R], value: Any) -> R:
     """Builtins (parsed JSON) → form. Raises Invalid with the field's name and a wording that clients know."""
     try:
-        return msgspec.convert(value, form)
+        # Clients of Octavia send numbers and booleans as text, too: "80", "true".
+        return msgspec.convert(value, form, strict=False)
     except msgspec.ValidationError as error:
         raise _explained(str(error), value) from error
 

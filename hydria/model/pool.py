@@ -1,15 +1,16 @@
 """The pool, its members and its health monitor."""
 
+import ipaddress
 import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from hydria.model.field import CREATE, READ, REQUEST, Check, Ip, Port, Text, Uuid, text
+from hydria.model.field import CREATE, READ, REQUEST, Check, Ip, IpAsWritten, Port, Text, Uuid, text
 from hydria.model.listener import Seconds
 from hydria.model.load_balancer import VnicType
 from hydria.model.resource import Provisioned
-from hydria.model.tls import AlpnProtocol, Ciphers, ContainerRef, TlsVersion
+from hydria.model.tls import AlpnProtocols, Ciphers, ContainerRef, TlsVersions
 
 PoolProtocol = Literal["TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2", "UDP", "SCTP"]
 Algorithm = Literal["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"]
@@ -36,21 +37,33 @@ class Pool(Provisioned, kw_only=True, frozen=True):
     ca_tls_container_ref: ContainerRef | None = None
     crl_container_ref: ContainerRef | None = None
     tls_ciphers: Ciphers | None = None
-    tls_versions: list[TlsVersion] = []  # noqa: RUF012 - msgspec copies it
-    alpn_protocols: list[AlpnProtocol] = []  # noqa: RUF012 - msgspec copies it
+    tls_versions: TlsVersions | None = None
+    alpn_protocols: AlpnProtocols | None = None
+
+
+Endpoint = tuple[str, int]
+"""A member's address, in normal spelling, and port: what no other member of its pool may have."""
+
+
+def endpoint(address: str, port: int) -> Endpoint:
+    return str(ipaddress.ip_address(address)), port
 
 
 class Member(Provisioned, kw_only=True, frozen=True):
     pool_id: Annotated[Uuid, CREATE]
-    address: Annotated[Ip, CREATE]
+    address: Annotated[IpAsWritten, CREATE]
     protocol_port: Annotated[Port, CREATE]
     subnet_id: Annotated[Uuid | None, CREATE] = None
     weight: Annotated[int, Meta(ge=0, le=256)] = 1
     backup: bool = False
-    monitor_address: Ip | None = None
+    monitor_address: IpAsWritten | None = None
     monitor_port: Port | None = None
     request_sriov: Annotated[bool, REQUEST] = False
     vnic_type: Annotated[VnicType, READ] = "normal"
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return endpoint(self.address, self.protocol_port)
 
 
 _URL_PATH = r"/[A-Za-z0-9\-._~%!$&'()*+,;=:@/?]*"

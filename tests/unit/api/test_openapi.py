@@ -92,9 +92,11 @@ def test_limits_and_defaults_are_those_of_the_fields():
 
 
 def test_extensions_are_marked():
-    assert [name for name, operation in OPERATIONS.items() if operation.get("x-extension")] == [
-        "GET /v2/lbaas/loadbalancers/{id}/events"
-    ]
+    assert {name for name, operation in OPERATIONS.items() if operation.get("x-extension")} == {
+        "GET /v2/lbaas/loadbalancers/{id}/events",
+        *(f"{method} /v2/lbaas/certificates" for method in ("GET", "POST")),
+        *(f"{method} /v2/lbaas/certificates/{{id}}" for method in ("GET", "PUT", "DELETE")),
+    }
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/openapi"])
