@@ -64,8 +64,9 @@ image-test: ## the amphora image built from nothing and inspected, and amphorae 
 golden: ## rewrite tests/golden from the renderers, but for recorded specs; read the diff
 	GOLDEN_UPDATE=1 $(RUN) pytest -q tests/unit/render
 
-docs: ## rewrite docs/configuration.md from hydria/base/config.py
+docs: ## rewrite docs/configuration.md from hydria/base/config.py, and the tables of docs/compatibility.md from the routes
 	$(RUN) python scripts/configuration.py
+	$(RUN) python scripts/compatibility.py
 
 bench: setup ## create to first byte, VF against normal port in the lab, boot of the image, into docs/benchmarks.md (as root)
 	@scripts/setup --lab

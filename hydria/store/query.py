@@ -1,7 +1,6 @@
 """Lists: filters, tags, sort, pages. Says nothing of links or of who may see what."""
 
 import datetime as dt
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
@@ -121,6 +120,20 @@ def _filter(resource: type[Struct], name: str, values: Sequence[str]) -> sa.Colu
     return column.in_([_parse(attribute, column, value) for value in values])
 
 
+def sortable(resource: type[Struct]) -> tuple[Field, ...]:
+    """Public, plain attributes: what a list can be sorted by."""
+    columns = table(resource).c
+    return tuple(a for a in fields(resource) if a.public and not isinstance(columns[a.name].type, Json))
+
+
+def filterable(resource: type[Struct]) -> tuple[str, ...]:
+    """Names of filters but `tags`: of attributes, of relations, and what else attributes are called."""
+    names = [attribute.name for attribute in fields(resource) if attribute.public and attribute.name != "tags"]
+    others = (other for other, name in _ALIASES.items() if name in names)
+    of_parent = ("project_id",) if resource is Amphora else ()
+    return (*names, *others, *of_parent, *RELATIONS.get(resource, {}))
+
+
 def _holds(attribute: Field, column: sa.Column[Any], text: str) -> sa.ColumnElement[bool]:
     """A list of words has this one; anything else is this JSON value."""
     if is_words(attribute.type):
@@ -137,19 +150,6 @@ def _at(attribute: Field, column: sa.Column[Any], text: str) -> sa.ColumnElement
     """Answers show whole seconds."""
     moment = _parse(attribute, column, text)
     return column.between(moment, moment if moment.microsecond else moment.replace(microsecond=999_999))
-
-
-@functools.cache
-def sortable(resource: type[Struct]) -> tuple[Field, ...]:
-    """Public, plain attributes: what a list can be sorted by."""
-    columns = table(resource).c
-    return tuple(a for a in fields(resource) if a.public and not isinstance(columns[a.name].type, Json))
-
-
-def filterable(resource: type[Struct]) -> tuple[str, ...]:
-    """Names of filters: of attributes, of relations, and what else attributes are called. Tags have their own."""
-    names = [attribute.name for attribute in fields(resource) if attribute.public and attribute.name != "tags"]
-    return (*names, *(a for a, name in _ALIASES.items() if name in names), *RELATIONS.get(resource, {}))
 
 
 def _attribute(resource: type[Struct], name: str) -> Field:
