@@ -54,6 +54,8 @@ class Refused(HydriaError):
 class OpenStackCloud:
     """drivers.cloud.Cloud. Threads share it; each service keeps its connections open."""
 
+    instant = False
+
     def __init__(self, identity: Identity) -> None:
         auth = Password(
             auth_url=identity.auth_url,
