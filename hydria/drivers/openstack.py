@@ -70,6 +70,8 @@ def session(identity: Identity) -> Session:
 class OpenStackCloud:
     """drivers.cloud.Cloud. Threads share it; each service keeps its connections open."""
 
+    instant = False
+
     def __init__(self, identity: Identity) -> None:
         self._session = session(identity)
         where = {"interface": identity.interface, "region_name": identity.region_name}

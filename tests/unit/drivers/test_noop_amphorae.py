@@ -100,6 +100,15 @@ def test_it_is_silent_for_an_interval_after_each_change(amphorae: NoopAmphorae, 
     assert len(heard(amphorae)) == 1
 
 
+def test_one_that_is_changed_all_the_time_is_heard_of_now_and_then(amphorae: NoopAmphorae, clock: Clock) -> None:
+    told = []
+    for generation in range(300):
+        put(amphorae, a_spec(generation))
+        told += heard(amphorae)
+        clock.now += 20
+    assert 2 <= len(told) <= 4
+
+
 @pytest.mark.parametrize(
     ("monitored", "members"),
     [
