@@ -1,11 +1,11 @@
 # `make help` lists the targets. Everything runs in .venv, made from uv.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers unit root e2e tempest lab image-test golden docs bench clean
+.PHONY: help setup demo test check lint types layers unit root e2e tempest tempest-real lab image-test golden docs bench clean
 SHELL := /bin/sh
 RUN := scripts/uv run --frozen --all-extras --no-sync
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: Debian packages by apt (as root), Python packages by uv
 	@scripts/setup
@@ -19,6 +19,7 @@ test: setup check ## everything: lint, types, layers, unit, root, end-to-end, te
 	@scripts/test tests/unit -n auto
 	@scripts/test tests/root tests/e2e
 	@$(MAKE) --no-print-directory tempest
+	@$(MAKE) --no-print-directory tempest-real
 	@$(MAKE) --no-print-directory lab
 	@$(MAKE) --no-print-directory image-test
 
@@ -43,9 +44,13 @@ root: ## tests that need network namespaces (as root)
 e2e: ## the whole of Hydria with traffic (as root)
 	@scripts/test tests/e2e
 
-tempest: ## octavia-tempest-plugin's API tests against `hydria up --noop`; one with TEMPEST=REGEX
+tempest: ## octavia-tempest-plugin's API tests against `hydria up --noop`; some of them with TEMPEST=REGEX
 	@scripts/setup --tempest
 	@$(RUN) python tests/tempest/run.py $(TEMPEST)
+
+tempest-real: ## those of them that amphorae of this version serve, on real load balancers (as root)
+	@scripts/setup --tempest
+	@$(RUN) python tests/tempest/run.py --real --workers 2 $(TEMPEST)
 
 lab: ## tests on real SR-IOV NICs, those of a throw-away virtual host (as root; needs no KVM)
 	@scripts/setup --lab
@@ -59,8 +64,9 @@ image-test: ## the amphora image built from nothing and inspected, and amphorae 
 golden: ## rewrite tests/golden from the renderers, but for recorded specs; read the diff
 	GOLDEN_UPDATE=1 $(RUN) pytest -q tests/unit/render
 
-docs: ## rewrite docs/configuration.md from hydria/base/config.py
+docs: ## rewrite docs/configuration.md from hydria/base/config.py, and the tables of docs/compatibility.md from the routes
 	$(RUN) python scripts/configuration.py
+	$(RUN) python scripts/compatibility.py
 
 bench: setup ## create to first byte, VF against normal port in the lab, boot of the image, into docs/benchmarks.md (as root)
 	@scripts/setup --lab

@@ -1,13 +1,27 @@
 """Amphorae: operators look at them, have them replaced, and have their spec sent anew."""
 
+from typing import TypedDict
+
 import msgspec
 
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Collection
+from hydria.api.route import operation
 from hydria.base.errors import Conflict
 from hydria.model.amphora import Amphora
+from hydria.model.heartbeat import ListenerStats
 from hydria.store import amphorae, load_balancers, statistics
 from hydria.store.database import Transaction
+
+
+class CountersOfListener(ListenerStats, kw_only=True, frozen=True):
+    id: str
+    listener_id: str
+    loadbalancer_id: str | None
+
+
+class AmphoraStats(TypedDict):
+    amphora_stats: list[CountersOfListener]
 
 
 class Amphorae(Collection[Amphora]):
@@ -15,6 +29,7 @@ class Amphorae(Collection[Amphora]):
     singular, plural, links = "amphora", "amphorae", "amphorae_links"
     title, rule = "Amphora", "amphora"
 
+    @operation(summary="Counters of each listener that an amphora has served", answer=AmphoraStats, since="v2.4")
     def stats(self, call: Call) -> Answer:
         """Counters of each listener that it has served, from its heartbeats."""
         with call.services.database.read() as tx:
@@ -24,6 +39,7 @@ class Amphorae(Collection[Amphora]):
         shown = [{**whose, "listener_id": id_, **msgspec.to_builtins(counted)} for id_, counted in served.items()]
         return Answer({"amphora_stats": shown})
 
+    @operation(summary="Replace an amphora", status=202)
     def failover(self, call: Call) -> Answer:
         with call.services.database.write() as tx:
             row = self._allowed(tx, call, "put_failover")
@@ -32,6 +48,7 @@ class Amphorae(Collection[Amphora]):
         call.services.wake.send()
         return Answer(status=202)
 
+    @operation(summary="Send an amphora's agent its whole configuration anew", status=202, since="v2.7")
     def configure(self, call: Call) -> Answer:
         """Its agent gets its whole spec again, as the load balancer's next round sends it to all of them."""
         with call.services.database.write() as tx:
@@ -39,6 +56,7 @@ class Amphorae(Collection[Amphora]):
         call.services.wake.send()
         return Answer(status=202)
 
+    @operation(since="v2.21")
     def delete(self, call: Call) -> Answer:
         with call.services.database.write() as tx:
             amphorae.remove(tx, self._allowed(tx, call, "delete"))

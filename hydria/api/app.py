@@ -1,8 +1,8 @@
 """The application: which path and method leads where. Nothing here knows what a resource is made of."""
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -11,10 +11,11 @@ from litestar.config.cors import CORSConfig
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import RawBody
 
-from hydria.api import faults, providers, versions
+from hydria.api import documentation, faults, openapi, providers, versions
 from hydria.api.amphorae import Amphorae
 from hydria.api.asgi import BASE_URL, ORIGINAL_PATH, Front
-from hydria.api.call import Answer, Call, Services
+from hydria.api.call import Call, Services
+from hydria.api.certificates import Certificates
 from hydria.api.collection import Collection
 from hydria.api.flavors import FlavorProfiles, Flavors
 from hydria.api.health_monitors import HealthMonitors
@@ -24,22 +25,15 @@ from hydria.api.listeners import Listeners
 from hydria.api.load_balancers import LoadBalancers
 from hydria.api.members import Members
 from hydria.api.pools import Pools
+from hydria.api.route import Route
 from hydria.base import config
 from hydria.base.errors import NotFound, invalid_field
+from hydria.model import certificate
 
-Method = Literal["GET", "POST", "PUT", "DELETE"]
-Action = Callable[[Call], Answer]
 JSON = "application/json"
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes. A graph of some thousand members fits."""
-
-
-@dataclass(frozen=True)
-class Route:
-    method: Method
-    path: str
-    action: Action
 
 
 def _reading(path: str, collection: Collection[Any]) -> list[Route]:
@@ -77,6 +71,7 @@ def routes() -> list[Route]:
         *_crud(f"{lbaas}/l7policies/{{l7policy_id:str}}/rules", L7Rules()),
         *_crud(f"{lbaas}/flavors", Flavors()),
         *_crud(f"{lbaas}/flavorprofiles", FlavorProfiles()),
+        *_crud(certificate.PATH, Certificates()),
         Route("GET", f"{lbaas}/providers", providers.index),
         Route("GET", f"{lbaas}/providers/{{provider:str}}/flavor_capabilities", providers.flavor_capabilities),
         *_reading("/v2/octavia/amphorae", amphorae),
@@ -94,6 +89,7 @@ def create(services: Services) -> Front:
     if api.healthcheck_enabled:
         handlers.append(_public("/healthcheck", _healthy, "GET", "HEAD"))
     handlers += [_authenticated(route, services) for route in routes()]
+    handlers += _description()
     return Front(
         Litestar(
             # In a router: what is added to an application one by one is wrapped anew for each method of its path.
@@ -127,6 +123,7 @@ def _authenticated(route: Route, services: Services) -> HTTPRouteHandler:
             services=services,
             caller=caller,
             cloud=services.cloud.seen_by(token),
+            key_manager=services.key_manager.seen_by(token),
             url=f"{_base_url(request)}{request.scope[ORIGINAL_PATH]}",  # type: ignore[literal-required]
             path=request.path_params,
             query=_query(request),
@@ -162,6 +159,27 @@ def _public(
         return Response(msgspec.json.encode(content(request)), media_type=JSON)
 
     return HTTPRouteHandler(path, http_method=methods or ("GET",), sync_to_thread=False)(handle)
+
+
+@functools.cache
+def _described() -> tuple[dict[str, Any], bytes]:
+    """For machines and for people. The same for every application of a process."""
+    document = openapi.document(routes())
+    return document, documentation.page(document).encode()
+
+
+def _description() -> list[HTTPRouteHandler]:
+    """/openapi.json, whose suffix is gone by now, and the page."""
+    document, page = _described()
+
+    def show() -> Response[bytes]:
+        return Response(page, media_type="text/html", headers=documentation.HEADERS)
+
+    def here(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        return {**document, "servers": [{"url": _base_url(request)}]}
+
+    handler = HTTPRouteHandler(documentation.PATH, http_method="GET", sync_to_thread=False)
+    return [_public("/openapi", here), handler(show)]
 
 
 def _discovery(request: Request[Any, Any, Any]) -> dict[str, Any]:

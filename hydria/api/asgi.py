@@ -12,6 +12,7 @@ from litestar.datastructures import Accept
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from hydria.api import documentation
 from hydria.base import log
 
 ORIGINAL_PATH = "hydria.path"
@@ -92,7 +93,7 @@ class Front:
             await send(message)
 
         accept = _header(scope, b"accept")
-        if not accepts_json(accept):
+        if scope["path"] != documentation.PATH and not accepts_json(accept):
             await _respond(send_with_id, 406, _not_acceptable(accept, request_id))
             return
         path = scope["path"]

@@ -12,6 +12,7 @@ from hydria.api.policy import Policy
 from hydria.base.config import Config
 from hydria.base.errors import Invalid
 from hydria.drivers.cloud import Cloud
+from hydria.drivers.key_manager import KeyManager
 from hydria.model.served import AMPHORA, Served
 from hydria.store.database import Database
 from hydria.store.queue import Queue
@@ -29,6 +30,7 @@ class Services:
     policy: Policy
     cloud: Cloud
     """With the service's own rights: for what it makes itself, and what tenants never name."""
+    key_manager: KeyManager
     wake: WakeSender
     """To be told, after a commit, that there is work."""
     served: Served = AMPHORA
@@ -40,6 +42,8 @@ class Call:
     caller: Caller
     cloud: Cloud
     """As the caller sees it: for whatever a request names there."""
+    key_manager: KeyManager
+    """Likewise."""
     url: str
     """Without query, as the client wrote it."""
     path: Mapping[str, str]

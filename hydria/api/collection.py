@@ -11,7 +11,7 @@ from hydria.base.errors import not_found
 from hydria.model import field
 from hydria.model.amphora import Amphora
 from hydria.model.load_balancer import LoadBalancer
-from hydria.model.resource import Provisioned, Resource
+from hydria.model.resource import Owned, Provisioned, Resource
 from hydria.model.served import check_supported
 from hydria.model.status import ProvisioningStatus
 from hydria.store import load_balancers, resources
@@ -22,7 +22,7 @@ R = TypeVar("R", bound=Resource | Amphora)
 P = TypeVar("P", bound=Provisioned)
 
 Relations = Mapping[str, list[str] | str | None]
-_DATES = ("created_at", "updated_at", "cert_expiration")
+_DATES = ("created_at", "updated_at", "cert_expiration", "expires_at")
 _SECONDS = len("2026-01-31T23:59:59")
 
 
@@ -39,6 +39,12 @@ class Collection(Generic[R]):
     parent: ClassVar[str | None] = None
     """Field that holds the parent's id; answers show the parent as a relation instead."""
     links: ClassVar[str]
+    since: ClassVar[str] = "v2.0"
+    """The version id with which Octavia's API got it."""
+    extension: ClassVar[bool] = False
+    """Octavia has no such resource."""
+    older_names: ClassVar[Mapping[str, str]] = {}
+    """Under which bodies and answers have a field too, with its present name."""
 
     def index(self, call: Call) -> Answer:
         project_id, more = self._visible(call)
@@ -73,7 +79,7 @@ class Collection(Generic[R]):
 
     def project_of(self, row: R, call: Call) -> str | None:
         """Whose it is; what belongs to nobody is judged as the caller's own."""
-        return row.project_id if isinstance(row, Provisioned) else call.caller.project_id
+        return row.project_id if isinstance(row, Owned) else call.caller.project_id
 
     def answers(self, tx: Transaction, rows: Sequence[R]) -> list[dict[str, Any]]:
         owned = bool(rows) and issubclass(self.resource, Provisioned)
@@ -95,7 +101,7 @@ class Collection(Generic[R]):
 
     @property
     def _owned(self) -> bool:
-        return issubclass(self.resource, Provisioned)
+        return issubclass(self.resource, Owned)
 
     def _parameters(self, call: Call) -> query.Parameters:
         """Those of the list itself."""
@@ -125,6 +131,7 @@ class Part(Collection[P]):
     def update(self, call: Call) -> Answer:
         form = field.decode(field.update_form(self.resource), call.form(self.singular))
         changes = field.given(self.resource, form)
+        self.look_up(call, changes)
         with call.services.database.write() as tx:
             old = self.load(tx, call)
             call.authorize(f"{self.rule}:put", old.project_id)
@@ -155,6 +162,9 @@ class Part(Collection[P]):
         """The row with what a PUT says."""
         return msgspec.structs.replace(old, **changes)
 
+    def look_up(self, call: Call, changes: Mapping[str, Any]) -> None:
+        """Asks the outside about what a PUT names, while no transaction is open. Raises Invalid."""
+
     def check_unused(self, tx: Transaction, row: P) -> None:
         """Raises Conflict when others need what is to be deleted."""
 
@@ -173,5 +183,5 @@ class Part(Collection[P]):
         return below.touch(tx, call, self.load_balancer_of(tx, row))
 
 
-def differences(old: Provisioned, new: Provisioned) -> dict[str, Any]:
+def differences(old: Resource, new: Resource) -> dict[str, Any]:
     return {name: getattr(new, name) for name in old.__struct_fields__ if getattr(new, name) != getattr(old, name)}

@@ -15,12 +15,12 @@ from hydria.api.forms import ListenerForm, LoadBalancerForm, PolicyForm, PoolFor
 from hydria.base import config
 from hydria.base.errors import Invalid, RequestError, invalid_field, not_found
 from hydria.drivers.cloud import Cloud
-from hydria.model import l7_rules, rules
+from hydria.model import l7_rules, rules, tls_rules
 from hydria.model.flavor import FlavorData
 from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
-from hydria.model.pool import HealthMonitor, Member, Pool
+from hydria.model.pool import Endpoint, HealthMonitor, Member, Pool
 from hydria.model.resource import Provisioned
 from hydria.model.served import Served, check_supported
 from hydria.model.status import OperatingStatus
@@ -28,7 +28,6 @@ from hydria.store import resources
 from hydria.store.database import Transaction
 
 R = TypeVar("R", bound=Provisioned)
-Address = tuple[str, int]
 
 
 @dataclass
@@ -62,6 +61,7 @@ class Draft:
         if form.default_pool is not None:
             pool_id = self._wished("default_pool", form.default_pool)
             listener = msgspec.structs.replace(listener, default_pool_id=pool_id)
+        listener = tls_rules.listener_with_defaults(listener, self.api)
         self.check_listener(listener)
         self.new_listeners.append(listener)
         order: Sequence[L7Policy] = ()
@@ -71,7 +71,9 @@ class Draft:
         self.new_policies = [places.get(policy.id, policy) for policy in self.new_policies]
         return listener
 
-    def check_listener(self, listener: Listener) -> None:
+    def check_listener(self, listener: Listener, old: Listener | None = None) -> None:
+        """`old`: what a PUT changes."""
+        tls_rules.check(listener, self.api, old)
         rules.check_listener(listener, self.load_balancer, self.families, (*self.there, *self.new_listeners))
         if listener.default_pool_id is not None:
             rules.check_pairing(listener, self._pool(listener.default_pool_id))
@@ -105,6 +107,8 @@ class Draft:
 
     def add_pool(self, form: PoolForm) -> Pool:
         pool = self._row(Pool, form.values, id=form.id, loadbalancer_id=self.load_balancer.id)
+        pool = tls_rules.pool_with_defaults(pool, self.api)
+        tls_rules.check(pool, self.api)
         rules.check_pool(pool)
         self.pools[pool.id] = pool
         self.new_pools.append(pool)
@@ -113,7 +117,7 @@ class Draft:
             self.add_health_monitor(form.health_monitor, pool)
         return pool
 
-    def add_members(self, forms: Iterable[Values], pool: Pool, taken: set[Address]) -> None:
+    def add_members(self, forms: Iterable[Values], pool: Pool, taken: set[Endpoint]) -> None:
         """`taken` by the pool's members so far; the new ones are added to it."""
         for values in forms:
             member = self._row(
@@ -124,7 +128,7 @@ class Draft:
                 vnic_type=rules.member_vnic_type(self.flavor, request_sriov=values.get("request_sriov", False)),
             )
             rules.check_member(member, taken, self.api.reserved_ips)
-            taken.add((member.address, member.protocol_port))
+            taken.add(member.endpoint)
             self.new_members.append(member)
 
     def add_health_monitor(self, values: Values, pool: Pool) -> HealthMonitor:

@@ -65,7 +65,7 @@ class Offers(Collection[O]):
 class Flavors(Offers[Flavor]):
     resource = Flavor
     singular, plural, links = "flavor", "flavors", "flavors_links"
-    title, rule = "Flavor", "flavor"
+    title, rule, since = "Flavor", "flavor", "v2.6"
 
     def check(self, call: Call, values: Mapping[str, Any]) -> None:
         profile_id = values.get("flavor_profile_id")
@@ -79,7 +79,7 @@ class Flavors(Offers[Flavor]):
 class FlavorProfiles(Offers[FlavorProfile]):
     resource = FlavorProfile
     singular, plural, links = "flavorprofile", "flavorprofiles", "flavorprofile_links"
-    title, rule = "Flavor Profile", "flavor-profile"
+    title, rule, since = "Flavor Profile", "flavor-profile", "v2.6"
 
     def check(self, call: Call, values: Mapping[str, Any]) -> None:
         if "provider_name" in values:

@@ -1,13 +1,23 @@
 """Listeners."""
 
-from hydria.api import below, forms
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from hydria.api import below, forms, tls_references
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Part
 from hydria.api.draft import check_subnets
+from hydria.api.route import operation
+from hydria.model import tls_rules
+from hydria.model.heartbeat import ListenerStats
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.store import health
 from hydria.store.database import Transaction
+
+
+class Stats(TypedDict):
+    stats: ListenerStats
 
 
 class Listeners(Part[Listener]):
@@ -21,6 +31,7 @@ class Listeners(Part[Listener]):
             parent = below.load_balancer(tx, form.values["loadbalancer_id"])
             call.authorize("listener:post", parent.project_id)
         check_subnets(call.cloud, [member for pool in form.pools for member in pool.members])
+        tls_references.check_new(call, [form], form.pools)
         with call.services.database.write() as tx:
             parent = below.load_balancer(tx, parent.id)
             draft = below.draft(tx, call, parent)
@@ -33,12 +44,17 @@ class Listeners(Part[Listener]):
         return Answer({self.singular: shown}, 201)
 
     def changed(self, call: Call, tx: Transaction, old: Listener, new: Listener) -> Listener:
-        below.draft(tx, call, self.load_balancer_of(tx, old)).check_listener(new)
+        new = tls_rules.listener_with_defaults(new, call.services.config.api)
+        below.draft(tx, call, self.load_balancer_of(tx, old)).check_listener(new, old)
         return new
+
+    def look_up(self, call: Call, changes: Mapping[str, Any]) -> None:
+        tls_references.check_put(self, call, changes)
 
     def load_balancer_of(self, tx: Transaction, row: Listener) -> LoadBalancer:
         return below.load_balancer(tx, row.loadbalancer_id)
 
+    @operation(summary="Counters of a listener", answer=Stats)
     def stats(self, call: Call) -> Answer:
         with call.services.database.read() as tx:
             listener = self.load(tx, call)

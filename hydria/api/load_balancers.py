@@ -7,24 +7,24 @@ from typing import Any, Literal
 
 import msgspec
 
-from hydria.api import creation, forms, query, vips
+from hydria.api import creation, forms, query, tls_references, vips
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Collection, differences
 from hydria.api.draft import Draft, build, check_subnets
 from hydria.api.health_monitors import HealthMonitors
 from hydria.api.l7_policies import L7Policies
 from hydria.api.l7_rules import L7Rules
-from hydria.api.listeners import Listeners
+from hydria.api.listeners import Listeners, Stats
 from hydria.api.members import Members
 from hydria.api.pools import Pools
+from hydria.api.route import Parts, operation
+from hydria.api.status_tree import StatusTree, status_tree
 from hydria.base.errors import Invalid, not_found
 from hydria.model import field, rules
 from hydria.model.event import Event
 from hydria.model.flavor import Flavor, FlavorData, FlavorProfile, check_provider, parse_flavor_data
-from hydria.model.graph import Graph, PoolNode
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
-from hydria.model.resource import Provisioned
 from hydria.store import amphorae, graph, health, load_balancers, resources
 from hydria.store import query as stored
 from hydria.store.database import Transaction
@@ -36,11 +36,21 @@ _EXISTING: Mapping[str, tuple[str, str]] = {
 }
 
 
+_PARTS: Parts = {
+    "loadbalancer": {"listeners": (Listeners, True), "pools": (Pools, True)},
+    "listener": {"default_pool": (Pools, False), "l7policies": (L7Policies, True)},
+    "l7policy": {"rules": (L7Rules, True)},
+    "pool": {"members": (Members, True), "healthmonitor": (HealthMonitors, False)},
+}
+"""What `_whole` makes."""
+
+
 class LoadBalancers(Collection[LoadBalancer]):
     resource = LoadBalancer
     singular, plural, links = "loadbalancer", "loadbalancers", "loadbalancers_links"
     title, rule = "Load Balancer", "loadbalancer"
 
+    @operation(parts=_PARTS)
     def create(self, call: Call) -> Answer:
         form = forms.load_balancer(call.form(self.singular))
         values = {**form.values, "project_id": form.values.get("project_id") or call.caller.project_id}
@@ -51,6 +61,7 @@ class LoadBalancers(Collection[LoadBalancer]):
         topology = rules.topology(flavor, call.services.config.controller.loadbalancer_topology)
         _check_existing(call, values)
         check_subnets(call.cloud, [member for pool in form.pools for member in pool.members])
+        tls_references.check_new(call, form.listeners, form.pools)
         projects = (values["project_id"], call.caller.project_id)
         chosen = vips.plan(call.services.cloud, call.cloud, values, topology=topology, projects=projects)
         vnic_type = rules.vip_vnic_type(flavor)
@@ -84,6 +95,7 @@ class LoadBalancers(Collection[LoadBalancer]):
         call.services.wake.send()
         return Answer({self.singular: shown})
 
+    @operation(flags={"cascade": "With everything below it; without, it must have no children."})
     def delete(self, call: Call) -> Answer:
         with call.services.database.write() as tx:
             row = self.load(tx, call)
@@ -93,6 +105,7 @@ class LoadBalancers(Collection[LoadBalancer]):
         call.services.wake.send()
         return Answer(status=204)
 
+    @operation(summary="Replace its amphorae", status=202)
     def failover(self, call: Call) -> Answer:
         with call.services.database.write() as tx:
             row = self.load(tx, call)
@@ -104,20 +117,23 @@ class LoadBalancers(Collection[LoadBalancer]):
         call.services.wake.send()
         return Answer(status=202)
 
+    @operation(summary="Statuses of everything below a load balancer", answer=StatusTree)
     def status(self, call: Call) -> Answer:
         with call.services.database.read() as tx:
             call.authorize("loadbalancer:get_status", self.load(tx, call).project_id)
             whole = graph.load_graph(tx, call.path["id"])
         if whole is None:
             raise not_found(self.title, call.path["id"])
-        return Answer({"statuses": {"loadbalancer": _tree(whole)}})
+        return Answer(status_tree(whole))
 
+    @operation(summary="Counters of a load balancer", answer=Stats)
     def stats(self, call: Call) -> Answer:
         with call.services.database.read() as tx:
             row = self.load(tx, call)
             call.authorize("loadbalancer:get_stats", row.project_id)
             return Answer({"stats": health.load_balancer_stats(tx, row.id)})
 
+    @operation(summary="Reasons of its errors, the newest first", lists=Event, extension=True)
     def events(self, call: Call) -> Answer:
         """Ours: the reasons of its errors, the newest first, in pages. Octavia has no such call."""
         with call.services.database.read() as tx:
@@ -184,34 +200,3 @@ def _whole(tx: Transaction, draft: Draft) -> dict[str, Any]:
     for item in sorted(policies.values(), key=operator.itemgetter("position")):
         listeners[item["listener_id"]]["l7policies"].append(item)
     return {"listeners": list(listeners.values()), "pools": list(pools.values())}
-
-
-def _tree(whole: Graph) -> dict[str, Any]:
-    nodes = {node.pool.id: node for node in whole.pools}
-    listeners = [
-        {**_statuses(listener), "pools": [_pool_tree(nodes[id_]) for id_ in whole.reachable_pools(listener)]}
-        for listener in whole.listeners
-    ]
-    return {**_statuses(whole.load_balancer), "listeners": listeners}
-
-
-def _pool_tree(node: PoolNode) -> dict[str, Any]:
-    monitor = node.health_monitor
-    members = [
-        {**_statuses(member), "address": member.address, "protocol_port": member.protocol_port}
-        for member in node.members
-    ]
-    return {
-        **_statuses(node.pool),
-        "health_monitor": {**_statuses(monitor), "type": monitor.type} if monitor else None,
-        "members": members,
-    }
-
-
-def _statuses(row: Provisioned) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "operating_status": row.operating_status,
-        "provisioning_status": row.provisioning_status,
-    }

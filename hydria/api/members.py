@@ -8,15 +8,15 @@ from hydria.api.call import Answer, Call
 from hydria.api.collection import Part
 from hydria.api.draft import check_subnets
 from hydria.api.faults import body_error
+from hydria.api.route import operation
 from hydria.base.errors import NotFound, invalid_field, not_found
 from hydria.model import field
 from hydria.model.load_balancer import LoadBalancer
-from hydria.model.pool import Member, Pool
+from hydria.model.pool import Endpoint, Member, Pool, endpoint
 from hydria.model.status import ProvisioningStatus
 from hydria.store import load_balancers, resources
 from hydria.store.database import Transaction
 
-Address = tuple[str, int]
 _MUTABLE = frozenset(entry.name for entry in field.fields(Member) if entry.access is field.Access.UPDATE)
 
 
@@ -52,6 +52,12 @@ class Members(Part[Member]):
         call.services.wake.send()
         return Answer({self.singular: shown}, 201)
 
+    @operation(
+        summary="Replace the whole set of a pool's members",
+        status=202,
+        members=True,
+        flags={"additive_only": "Members that the body does not name stay."},
+    )
     def replace(self, call: Call) -> Answer:
         """PUT of the whole set; what it does not name is deleted, unless `additive_only`."""
         asked = _batch(call)
@@ -99,13 +105,13 @@ def _batch(call: Call) -> list[forms.Values]:
     return [forms.member(item) for item in members]
 
 
-def _key(values: forms.Values) -> Address:
-    return values["address"], values["protocol_port"]
+def _key(values: forms.Values) -> Endpoint:
+    return endpoint(values["address"], values["protocol_port"])
 
 
-def _there(tx: Transaction, pool: Pool) -> dict[Address, Member]:
+def _there(tx: Transaction, pool: Pool) -> dict[Endpoint, Member]:
     members = resources.find(tx, Member, pool_id=pool.id)
-    return {(member.address, member.protocol_port): member for member in members if below.stays(member)}
+    return {member.endpoint: member for member in members if below.stays(member)}
 
 
 def _check_named_once(known: list[forms.Values]) -> None:

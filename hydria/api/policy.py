@@ -75,6 +75,7 @@ _TABLE: dict[str, dict[str, str]] = {
     "healthmonitor": _OWNED,
     "l7policy": _OWNED,
     "l7rule": _OWNED,
+    "certificate": _OWNED,
     "amphora": {**dict.fromkeys(("get_all", "get_one", "get_stats", "delete", "put_config", "put_failover"), _ADMIN)},
     "provider": {"get_all": _READ},
     "provider-flavor": {"get_all": _ADMIN},

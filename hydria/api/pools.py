@@ -1,11 +1,14 @@
 """Pools, with the members and the health monitor that a POST may bring along."""
 
-from hydria.api import below, forms
+from collections.abc import Mapping
+from typing import Any
+
+from hydria.api import below, forms, tls_references
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Part
 from hydria.api.draft import check_subnets
 from hydria.base.errors import Conflict, Invalid
-from hydria.model import rules
+from hydria.model import rules, tls_rules
 from hydria.model.l7 import L7Policy
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
@@ -28,6 +31,7 @@ class Pools(Part[Pool]):
             parent, _ = _parents(tx, form)
             call.authorize("pool:post", parent.project_id)
         check_subnets(call.cloud, form.members)
+        tls_references.check_new(call, (), [form])
         with call.services.database.write() as tx:
             parent, listener = _parents(tx, form)
             draft = below.draft(tx, call, parent)
@@ -45,9 +49,14 @@ class Pools(Part[Pool]):
         return Answer({self.singular: shown}, 201)
 
     def changed(self, call: Call, tx: Transaction, old: Pool, new: Pool) -> Pool:
-        del call, tx, old
+        del tx
+        new = tls_rules.pool_with_defaults(new, call.services.config.api)
+        tls_rules.check(new, call.services.config.api, old)
         rules.check_pool(new)
         return new
+
+    def look_up(self, call: Call, changes: Mapping[str, Any]) -> None:
+        tls_references.check_put(self, call, changes)
 
     def check_unused(self, tx: Transaction, row: Pool) -> None:
         for policy in filter(below.stays, resources.find(tx, L7Policy, redirect_pool_id=row.id)):

@@ -10,6 +10,8 @@ from hydria.api.identity import Keystone
 from hydria.api.policy import Policy
 from hydria.base.config import Config
 from hydria.base.log import Logger
+from hydria.drivers.barbican import Barbican
+from hydria.drivers.fake_key_manager import FakeKeyManager
 from hydria.drivers.noop import NOTHING_IS_REAL, NoopCloud
 from hydria.drivers.openstack import OpenStackCloud
 from hydria.model.served import AMPHORA, EVERYTHING
@@ -63,6 +65,7 @@ def services(config: Config, database: Database) -> Services:
             config.api.policy_file, variant=config.api.policy_variant, enforce_scope=config.api.enforce_scope
         ),
         cloud=NoopCloud() if noop else OpenStackCloud(config.identity),
+        key_manager=FakeKeyManager(anything=True) if noop else Barbican(config.identity),
         wake=WakeSender(config.controller.wake_socket),
         served=EVERYTHING if noop else AMPHORA,
     )

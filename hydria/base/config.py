@@ -8,11 +8,12 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from hydria.base.errors import HydriaError
+from hydria.base.tls_options import AlpnProtocol, TlsVersion
 
 
 class ConfigError(HydriaError):
@@ -53,6 +54,17 @@ PolicyVariant = Literal[
     "default", "keystone_default_roles", "keystone_default_roles_scoped", "admin_or_owner", "octavia_advanced_rbac"
 ]
 
+OWASP_SUITE_B = ":".join(
+    (
+        *("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"),
+        *("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"),
+        *("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"),
+        *("ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305"),
+        *("DHE-RSA-AES128-GCM-SHA256", "DHE-RSA-AES256-GCM-SHA384", "DHE-RSA-CHACHA20-POLY1305"),
+    )
+)
+"""OWASP's suite B ("broad compatibility"), those of TLS 1.3 among them."""
+
 
 class Api(Section, frozen=True):
     bind_host: str = "127.0.0.1"
@@ -86,6 +98,31 @@ class Api(Section, frozen=True):
     allow_ping_health_monitors: bool = True
     reserved_ips: tuple[str, ...] = ("169.254.169.254",)
     """Addresses that no member may have."""
+    allow_tls_terminated_listeners: bool = True
+    allow_prometheus_listeners: bool = True
+    default_listener_ciphers: str = OWASP_SUITE_B
+    """OpenSSL cipher string of TLS listeners whose request names none; OWASP_SUITE_B is what most clients can."""
+    default_pool_ciphers: str = OWASP_SUITE_B
+    """The same of pools that speak TLS to their members."""
+    tls_cipher_prohibit_list: str = ""
+    """Ciphers, separated by colons, that nobody may ask for."""
+    default_listener_tls_versions: tuple[TlsVersion, ...] = ("TLSv1.2", "TLSv1.3")
+    default_pool_tls_versions: tuple[TlsVersion, ...] = ("TLSv1.2", "TLSv1.3")
+    minimum_tls_version: TlsVersion | None = None
+    """Listeners and pools that ask for an older one are refused."""
+    default_listener_alpn_protocols: tuple[AlpnProtocol, ...] = ("h2", "http/1.1", "http/1.0")
+    default_pool_alpn_protocols: tuple[AlpnProtocol, ...] = ("h2", "http/1.1", "http/1.0")
+
+    def __post_init__(self) -> None:
+        """What is given to those who ask for nothing must be what they may ask for."""
+        prohibited, order = self.tls_cipher_prohibit_list.split(":"), get_args(TlsVersion)
+        for kind in ("listener", "pool"):
+            for cipher in getattr(self, f"default_{kind}_ciphers").split(":"):
+                if cipher in prohibited:
+                    raise ValueError(f"default_{kind}_ciphers has {cipher}, which tls_cipher_prohibit_list prohibits")
+            for version in getattr(self, f"default_{kind}_tls_versions"):
+                if self.minimum_tls_version and order.index(version) < order.index(self.minimum_tls_version):
+                    raise ValueError(f"default_{kind}_tls_versions has {version}, which is below minimum_tls_version")
 
 
 class Controller(Section, frozen=True):

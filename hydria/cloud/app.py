@@ -1,4 +1,4 @@
-"""All services of the embedded cloud, on one port: identity, compute, networking, image, placement. Only wires."""
+"""All services of the embedded cloud, on one port; the first part of a path says which. Only wires."""
 
 from dataclasses import dataclass
 
@@ -14,6 +14,8 @@ from hydria.cloud.identity import api as identity_api
 from hydria.cloud.identity.service import Identity
 from hydria.cloud.image import api as image_api
 from hydria.cloud.image.service import Images
+from hydria.cloud.key_manager import api as key_manager_api
+from hydria.cloud.key_manager.service import KeyManager
 from hydria.cloud.network import api as network_api
 from hydria.cloud.network.service import Network
 from hydria.cloud.resource_providers import api as resource_providers_api
@@ -30,6 +32,7 @@ class Services:
     identity: Identity
     network: Network
     image: Images
+    key_manager: KeyManager
     compute: Compute
 
     def close(self) -> None:
@@ -50,6 +53,7 @@ def open_services(config: Config) -> Services:
         identity=Identity(config.cloud, database),
         network=network,
         image=images,
+        key_manager=KeyManager(config.cloud, database),
         compute=Compute(
             cloud=config.cloud,
             database=database,
@@ -61,8 +65,10 @@ def open_services(config: Config) -> Services:
     )
     database.create_tables()
     services.image.recover()
+    services.key_manager.start()
     seed(services.config, services.identity, services.network, services.image)
-    services.compute.start()
+    if config.drivers.kind != "noop":  # without a fabric there is nothing to adopt, and another's must not be touched
+        services.compute.start()
     return services
 
 
@@ -73,6 +79,7 @@ def create_app(services: Services) -> Litestar:
             identity_api.router,
             network_api.router,
             image_api.router,
+            key_manager_api.router,
             compute_api.router,
             resource_providers_api.router,
         ],
@@ -82,6 +89,7 @@ def create_app(services: Services) -> Litestar:
             "identity": Provide(lambda: services.identity, sync_to_thread=False),
             "network": Provide(lambda: services.network, sync_to_thread=False),
             "image": Provide(lambda: services.image, sync_to_thread=False),
+            "key_manager": Provide(lambda: services.key_manager, sync_to_thread=False),
             "compute": Provide(lambda: services.compute, sync_to_thread=False),
         },
         exception_handlers={Exception: faults.to_response},

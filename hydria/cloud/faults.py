@@ -90,6 +90,10 @@ def image_body(status: int, message: str, _error: Exception) -> dict[str, Any]:
     return {"code": f"{status} {_title(status)}", "title": _title(status), "message": message}
 
 
+def key_manager_body(status: int, message: str, _error: Exception) -> dict[str, Any]:
+    return {"code": status, "title": _title(status), "description": message}
+
+
 def placement_body(status: int, message: str, _error: Exception) -> dict[str, Any]:
     if status == 405:
         message = "Method Not Allowed: providers follow the hosts and their NICs here, they can only be read."
@@ -102,5 +106,6 @@ BODIES: dict[str, Callable[[int, str, Exception], dict[str, Any]]] = {
     "compute": compute_body,
     "networking": network_body,
     "image": image_body,
+    "key-manager": key_manager_body,
     "placement": placement_body,
 }

@@ -6,6 +6,7 @@ from litestar.params import FromPath
 from hydria.cloud.context import Context
 from hydria.cloud.identity.service import Identity
 from hydria.cloud.image.service import Images
+from hydria.cloud.key_manager.service import KeyManager
 from hydria.cloud.network.service import Network
 
 Caller = NamedDependency[Context]
@@ -13,5 +14,9 @@ Caller = NamedDependency[Context]
 
 IdentityService = NamedDependency[Identity]
 ImageService = NamedDependency[Images]
+KeyManagerService = NamedDependency[KeyManager]
 NetworkService = NamedDependency[Network]
+Minor = NamedDependency[int]
+"""`version`: N of a microversion, where the service has them."""
+
 PathText = FromPath[str]

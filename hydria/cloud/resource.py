@@ -92,17 +92,21 @@ def given(document: object, resource: type[Struct], verb: Verb) -> dict[str, Any
     known = {field.encode_name for field in msgspec.structs.fields(resource)}
     if unknown := sorted(set(document) - known):
         raise Invalid(f"Unrecognized attribute(s) '{', '.join(unknown)}'", field=unknown[0])
-    form = _form(resource, verb)
-    allowed = {field.encode_name for field in msgspec.structs.fields(form)}
-    if refused := sorted(set(document) - allowed):
+    if refused := sorted(set(document) - givable(resource, verb)):
         method = "POST" if verb == "create" else "PUT"
         raise Invalid(f"Attribute '{refused[0]}' not allowed in {method}", field=refused[0])
     try:
         # As the real services do: "true" for true, "80" for 80.
-        values = msgspec.convert(document, form, strict=False)
+        values = msgspec.convert(document, _form(resource, verb), strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(f"Invalid input: {error}") from error
     return typing.cast("dict[str, Any]", msgspec.to_builtins(values))
+
+
+@functools.cache
+def givable(resource: type[Struct], verb: Verb) -> frozenset[str]:
+    """What a caller may give, by the API's names."""
+    return frozenset(field.encode_name for field in msgspec.structs.fields(_form(resource, verb)))
 
 
 def changed(resource: R, values: Mapping[str, Any]) -> R:

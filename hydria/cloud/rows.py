@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy import ColumnElement, Connection, Table, UnaryExpression, func, select
 
 from hydria.cloud.resource import from_row, to_row
 
@@ -29,6 +29,19 @@ class Rows(Generic[R]):
         conditions = [self.table.c[name].in_(values) for name, values in (equals or {}).items()]
         query = self.table.select().where(*conditions, *where)
         return [from_row(row, self.resource) for row in connection.execute(query)]
+
+    def page(
+        self,
+        connection: Connection,
+        *where: ColumnElement[bool],
+        order: Sequence[UnaryExpression[Any]],
+        offset: int,
+        limit: int,
+    ) -> tuple[list[R], int]:
+        """Those of one page, and how many there are in all."""
+        query = self.table.select().where(*where).order_by(*order).offset(offset).limit(limit)
+        total = connection.execute(select(func.count()).select_from(self.table).where(*where)).scalar_one()
+        return [from_row(row, self.resource) for row in connection.execute(query)], total
 
     def insert(self, connection: Connection, resource: R) -> None:
         connection.execute(self.table.insert(), to_row(resource))

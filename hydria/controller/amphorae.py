@@ -203,7 +203,9 @@ class Amphorae:
     def _existing(self, graph: Graph, row: Amphora) -> Running | None:
         """None: it was lost, and is disposed of."""
         server, ports = both(
-            lambda: self._server_of(row), lambda: self._cloud.find_ports(name=names.amphora_ports(row.id))
+            lambda: self._server_of(row),
+            lambda: self._cloud.find_ports(name=names.amphora_ports(row.id)),
+            instant=self._cloud.instant,
         )
         base = next((port for port in ports if port.name == names.base_port(row.id)), None)
         if row.status is not AmphoraStatus.ALLOCATED:
@@ -218,6 +220,7 @@ class Amphorae:
         (info, observed), _ = both(
             lambda: (self._outside.client.info(row.id, address), self._outside.client.observed(row.id, address)),
             lambda: ensure_security_groups(self._outside, graph, port),
+            instant=self._cloud.instant,
         )
         members = tuple(port for port in ports if port.name == names.member_port(row.id))
         nics = {nic.mac_address: nic.name for nic in observed.interfaces}

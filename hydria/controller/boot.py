@@ -125,6 +125,7 @@ class Boot:
         port, (image, management) = both(
             lambda: base or self._cloud.create_port(self._base_port(graph, row.id)),
             lambda: (self._image(graph), self._outside.lookups.network(self._management)),
+            instant=self._cloud.instant,
         )
         issued = self._outside.authority.issue(row.id, self._outside.config.certificates.amphora_validity_days)
         server = self._cloud.create_server(
@@ -163,7 +164,11 @@ class Boot:
 
     def _await_server_and_groups(self, graph: Graph, base: Port, server: Server) -> Server:
         """While it is built, for which nothing of them is needed."""
-        up, _ = both(lambda: self._await_server(server), lambda: ensure_security_groups(self._outside, graph, base))
+        up, _ = both(
+            lambda: self._await_server(server),
+            lambda: ensure_security_groups(self._outside, graph, base),
+            instant=self._cloud.instant,
+        )
         return up
 
     def _await_server(self, server: Server) -> Server:

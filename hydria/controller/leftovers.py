@@ -36,7 +36,7 @@ def remove_amphora(outside: Outside, amphora_id: str, compute_id: str | None = N
                 raise Retryable(f"Deleting server {server_id} of amphora {amphora_id}: it is still {server.status}.")
             outside.pause(_POLL)
     ports = cloud.find_ports(name=names.amphora_ports(amphora_id))
-    together([partial(cloud.delete_port, port.id) for port in ports])
+    together([partial(cloud.delete_port, port.id) for port in ports], instant=cloud.instant)
     return len(servers) + len(ports)
 
 

@@ -40,13 +40,23 @@ class Lookups:
 
     def networks(self, ids: Iterable[str]) -> Mapping[str, Network]:
         wanted = sorted(set(ids))
-        return dict(zip(wanted, together([partial(self.network, id_) for id_ in wanted]), strict=True))
+        return dict(
+            zip(
+                wanted,
+                together([partial(self.network, id_) for id_ in wanted], instant=self._cloud.instant),
+                strict=True,
+            )
+        )
 
     def subnets(self, ids: Iterable[str]) -> Mapping[str, Subnet]:
         """Those there are."""
         wanted = sorted(set(ids))
         calls = [partial(self._remembered, "subnet", id_, self._cloud.subnet) for id_ in wanted]
-        return {id_: subnet for id_, subnet in zip(wanted, together(calls), strict=True) if subnet is not None}
+        return {
+            id_: subnet
+            for id_, subnet in zip(wanted, together(calls, instant=self._cloud.instant), strict=True)
+            if subnet is not None
+        }
 
     def _remembered(self, kind: str, key: str, ask: Callable[[str], T | None]) -> T | None:
         with self._lock:

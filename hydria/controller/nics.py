@@ -54,7 +54,10 @@ def plug(outside: Outside, graph: Graph, running: Running) -> Plugged:
         # Each round attaches or finds refused what it tried, so it ends.
         for nic, port in zip(
             missing,
-            together([partial(_attach, outside, graph.flavor, running, nic, loose.get(nic)) for nic in missing]),
+            together(
+                [partial(_attach, outside, graph.flavor, running, nic, loose.get(nic)) for nic in missing],
+                instant=outside.cloud.instant,
+            ),
             strict=True,
         ):
             loose.pop(nic, None)
@@ -71,7 +74,7 @@ def plug(outside: Outside, graph: Graph, running: Running) -> Plugged:
 
 
 def unplug(outside: Outside, running: Running, ports: tuple[Port, ...]) -> None:
-    together([partial(_detach, outside, running, port) for port in ports])
+    together([partial(_detach, outside, running, port) for port in ports], instant=outside.cloud.instant)
 
 
 def _nic(port: Port) -> Nic:

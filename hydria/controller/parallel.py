@@ -10,12 +10,14 @@ B = TypeVar("B")
 T = TypeVar("T")
 
 
-def together(calls: Sequence[Callable[[], T]]) -> list[T]:
+def together(calls: Sequence[Callable[[], T]], *, instant: bool = False) -> list[T]:
     """Their results in order. All have ended when this returns or raises the first one's error.
 
     Threads of their own, daemons, and no pool: a pool's are waited for when the process ends, and one that hangs in a
-    cloud's silence would hold up the stop.
+    cloud's silence would hold up the stop. `instant` ones are made in turn: a thread would take longer than they do.
     """
+    if instant:
+        return [call() for call in calls]
     results: dict[int, T] = {}
     errors: dict[int, BaseException] = {}
 
@@ -40,7 +42,7 @@ def together(calls: Sequence[Callable[[], T]]) -> list[T]:
     return [results[position] for position in range(len(calls))]
 
 
-def both(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
+def both(first: Callable[[], A], second: Callable[[], B], *, instant: bool = False) -> tuple[A, B]:
     """`together` for two calls whose results differ in type."""
-    one, other = together(cast("list[Callable[[], object]]", [first, second]))
+    one, other = together(cast("list[Callable[[], object]]", [first, second]), instant=instant)
     return cast("tuple[A, B]", (one, other))

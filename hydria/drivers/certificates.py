@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +78,16 @@ def ensure_ca(directory: Path) -> Authority:
         if not (directory / "heartbeat.key").exists():
             _write(directory / "heartbeat.key", secrets.token_hex(32))
         return Authority(directory, certificate, key, (directory / "heartbeat.key").read_text())
+
+
+def ensure_secret(directory: Path, name: str, make: Callable[[], bytes]) -> bytes:
+    """The content of a file that only we can read; made when it is missing."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = directory / name
+    with _locked(directory):
+        if not path.exists():
+            _write(path, make().decode())
+        return path.read_bytes()
 
 
 @contextlib.contextmanager

@@ -138,6 +138,9 @@ class ServerRequest(Struct, kw_only=True, frozen=True):
 class Cloud(Protocol):
     """Networks and servers. `find_` returns what there is; `get`-like calls return None for what there is not."""
 
+    instant: bool
+    """Its calls take no time: nothing is gained by making several at once."""
+
     def seen_by(self, token: str) -> "Cloud":
         """The same, but `network`, `subnet`, `port` and `exists` find only what that token's owner may see."""
 

@@ -55,6 +55,8 @@ class _Host:
 class FakeCloud(FakeSecurityGroups):
     """drivers.cloud.Cloud in memory. One lock around everything: callers may be many threads."""
 
+    instant = False
+
     def __init__(self, interruptions: Interruptions | None = None, *, build_polls: int = 1) -> None:
         super().__init__()
         self.interruptions = interruptions or Interruptions()

@@ -5,6 +5,7 @@ The API's process and the controller's have one each and share no memory, so wha
 there as well, without the details that nobody looks at.
 """
 
+import copy
 import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
@@ -39,6 +40,8 @@ _GONE_SECONDS = 600.0
 class NoopCloud:
     """drivers.cloud.Cloud. Threads share it."""
 
+    instant = True
+
     def __init__(
         self,
         *,
@@ -69,8 +72,8 @@ class NoopCloud:
         return self
 
     def supposing(self, network_id: str | None, port_id: str | None, fixed_ips: Sequence[FixedIp]) -> "NoopCloud":
-        view = NoopCloud()
-        view._told = Supposition(network_id, port_id, tuple(fixed_ips))
+        view = copy.copy(self)
+        view._told = Supposition(network_id, port_id, tuple(fixed_ips))  # noqa: SLF001 - a copy of ourselves
         return view
 
     # Networks.

@@ -10,12 +10,17 @@ from hydria.model.heartbeat import Heartbeat, ListenerHealth, NicCounters, PoolH
 from hydria.model.spec import Info, MemberSpec, Observed, ObservedInterface, PoolSpec, Spec
 from hydria.model.spec_versions import Document, read
 
+_PATIENCE = 60
+"""Intervals after which one whose spec never stays as it is speaks all the same: it is not lost."""
+
 
 @dataclass
 class _Guest:
     spec: Spec
     due: float
     """When its next heartbeat is."""
+    spoke: float
+    """When its last one was, or when it began."""
 
 
 class NoopAmphorae:
@@ -41,7 +46,9 @@ class NoopAmphorae:
                     f"Amphora {spec.amphora_id} refused generation {spec.generation}: it has {last.spec.generation}.",
                     after=0,
                 )
-            self._guests[address] = _Guest(spec, self._clock() + spec.heartbeats.interval)
+            now, interval = self._clock(), spec.heartbeats.interval
+            spoke = now if last is None else last.spoke
+            self._guests[address] = _Guest(spec, min(now + interval, spoke + _PATIENCE * interval), spoke)
         return _observed(spec)
 
     def observed(self, amphora_id: str, address: str) -> Observed:
@@ -62,7 +69,7 @@ class NoopAmphorae:
         with self._lock:
             due = [guest for guest in self._guests.values() if guest.due <= now]
             for guest in due:
-                guest.due = now + guest.spec.heartbeats.interval
+                guest.due, guest.spoke = now + guest.spec.heartbeats.interval, now
             self._sequence += 1
             sequence = self._sequence
         return [seal(_heartbeat(guest.spec, sequence), self._key) for guest in due]

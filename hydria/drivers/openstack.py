@@ -51,21 +51,29 @@ class Refused(HydriaError):
         self.status, self.kind, self.text = status, kind, text
 
 
+def session(identity: Identity) -> Session:
+    """Logged in with the service's own user, when it is first used."""
+    auth = Password(
+        auth_url=identity.auth_url,
+        username=identity.username,
+        password=identity.password,
+        project_name=identity.project_name,
+        user_domain_name=identity.user_domain_name,
+        project_domain_name=identity.project_domain_name,
+    )
+    made = Session(auth=auth, verify=identity.cafile or True, timeout=_TIMEOUT, app_name="hydria")
+    for scheme in ("http://", "https://"):
+        made.session.mount(scheme, TCPKeepAliveAdapter(pool_maxsize=_POOL))
+    return made
+
+
 class OpenStackCloud:
     """drivers.cloud.Cloud. Threads share it; each service keeps its connections open."""
 
+    instant = False
+
     def __init__(self, identity: Identity) -> None:
-        auth = Password(
-            auth_url=identity.auth_url,
-            username=identity.username,
-            password=identity.password,
-            project_name=identity.project_name,
-            user_domain_name=identity.user_domain_name,
-            project_domain_name=identity.project_domain_name,
-        )
-        self._session = Session(auth=auth, verify=identity.cafile or True, timeout=_TIMEOUT, app_name="hydria")
-        for scheme in ("http://", "https://"):
-            self._session.session.mount(scheme, TCPKeepAliveAdapter(pool_maxsize=_POOL))
+        self._session = session(identity)
         where = {"interface": identity.interface, "region_name": identity.region_name}
         self._services = {name: Adapter(self._session, service_type=name, **where) for name in _VERSIONS}
         self._prefixes: dict[str, str] = {}
@@ -336,7 +344,7 @@ class OpenStackCloud:
         if token is not None and status in (401, 403):
             raise (Unauthorized if status == 401 else Forbidden)(f"{what}: {status} {reason}")
         if status in (401, 408, 413, 429) or status >= 500:
-            raise Retryable(f"{what}: {status} {reason}", after=_seconds(answer.headers.get("Retry-After")))
+            raise Retryable(f"{what}: {status} {reason}", after=seconds(answer.headers.get("Retry-After")))
         raise Refused(what, status, kind, f"{status} {reason}")
 
     def _prefix(self, service: str) -> str:
@@ -349,7 +357,7 @@ class OpenStackCloud:
         return self._prefixes[service]
 
 
-def _seconds(text: str | None) -> float | None:
+def seconds(text: str | None) -> float | None:
     return float(text) if text and text.isdigit() else None
 
 

@@ -4,6 +4,7 @@ address: Annotated[Ip, CREATE]            only in POST (and in every answer)
 weight: Annotated[int, Meta(ge=0, le=256)] = 1        in POST and PUT
 provisioning_status: Annotated[ProvisioningStatus, READ] = ...   Hydria sets it
 request_sriov: Annotated[bool, REQUEST] = False       only in POST, never stored
+private_key: Annotated[Pem | None, WRITE] = None     in POST and PUT, neither shown nor stored as it is
 generation: Annotated[int, INTERNAL] = 0              stored, never shown
 """
 
@@ -27,10 +28,12 @@ class Access(enum.Enum):
     UPDATE = "update"
     READ = "read"
     REQUEST = "request"
+    WRITE = "write"
     INTERNAL = "internal"
 
 
-CREATE, READ, REQUEST, INTERNAL = Access.CREATE, Access.READ, Access.REQUEST, Access.INTERNAL
+CREATE, READ, REQUEST = Access.CREATE, Access.READ, Access.REQUEST
+WRITE, INTERNAL = Access.WRITE, Access.INTERNAL
 
 
 class Check(Struct, frozen=True):
@@ -45,20 +48,35 @@ def _ip(text: str) -> str:
     return str(ipaddress.ip_address(text))
 
 
+def _ip_as_written(text: str) -> str:
+    _ip(text)
+    return text
+
+
 def _cidr(text: str) -> str:
     return str(ipaddress.ip_network(text, strict=False))
 
 
+_UUID = r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}"
+
+
 def _uuid(text: str) -> str:
     """UUIDs in any case; the API's clients send them with and without hyphens (projects have none)."""
-    if not re.fullmatch(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}", text):
+    if not re.fullmatch(_UUID, text):
         raise ValueError("Value should be UUID format")
     return text
 
 
-Ip = Annotated[str, Meta(max_length=64), Check(_ip)]
-Cidr = Annotated[str, Meta(max_length=64), Check(_cidr)]
-Uuid = Annotated[str, Meta(max_length=36), Check(_uuid)]
+def text(max_length: int, normalize: Callable[[str], str], **schema: Any) -> tuple[Meta, Check]:
+    """Of a string with a check of ours. `schema`: what the API's description says of it, in JSON Schema's words."""
+    return Meta(max_length=max_length, extra_json_schema=schema), Check(normalize)
+
+
+Ip = Annotated[str, *text(64, _ip, anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])]
+IpAsWritten = Annotated[str, *text(64, _ip_as_written, anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])]
+"""Answers have the very text of the request, where clients compare it: 2001:db8:0:0:0:0:0:1 stays that."""
+Cidr = Annotated[str, *text(64, _cidr, examples=["192.0.2.0/24", "2001:db8::/64"])]
+Uuid = Annotated[str, *text(36, _uuid, pattern=f"^{_UUID}$")]
 Text = Annotated[str, Meta(max_length=255)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Tags = list[Text]
@@ -83,11 +101,11 @@ class Field(Struct, frozen=True):
 
     @property
     def stored(self) -> bool:
-        return self.access is not Access.REQUEST
+        return self.access not in (Access.REQUEST, Access.WRITE)
 
     @property
     def public(self) -> bool:
-        return self.access not in (Access.REQUEST, Access.INTERNAL)
+        return self.access not in (Access.REQUEST, Access.WRITE, Access.INTERNAL)
 
     @property
     def check(self) -> Callable[[Any], Any] | None:
@@ -149,20 +167,26 @@ def is_words(hint: Any) -> bool:
     return element is str or typing.get_origin(element) is typing.Literal
 
 
+def creatable(resource: type[Struct]) -> tuple[Field, ...]:
+    """What a POST may say."""
+    return tuple(field for field in fields(resource) if field.access not in (Access.READ, Access.INTERNAL))
+
+
+def updatable(resource: type[Struct]) -> tuple[Field, ...]:
+    """What a PUT may say."""
+    return tuple(field for field in fields(resource) if field.access in (Access.UPDATE, Access.WRITE))
+
+
 @functools.cache
 def create_form(resource: type[Struct], *, without: tuple[str, ...] = ()) -> type[Struct]:
     """The struct that decodes a POST body: unknown fields refused, required ones demanded, the rest may be absent.
 
     `without`: fields that the place of the body says already, as a member's pool_id; the body must not hold them.
     """
-    given = [
-        field
-        for field in fields(resource)
-        if field.access not in (Access.READ, Access.INTERNAL) and field.name not in without
-    ]
     definition = [
         (field.name, field.type) if field.required else (field.name, field.type | None | UnsetType, UNSET)
-        for field in given
+        for field in creatable(resource)
+        if field.name not in without
     ]
     return msgspec.defstruct(f"{resource.__name__}Create", definition, kw_only=True, forbid_unknown_fields=True)
 
@@ -170,11 +194,7 @@ def create_form(resource: type[Struct], *, without: tuple[str, ...] = ()) -> typ
 @functools.cache
 def update_form(resource: type[Struct]) -> type[Struct]:
     """The struct that decodes a PUT body: only mutable fields; absent = unchanged, null = back to the default."""
-    definition = [
-        (field.name, field.type | None | UnsetType, UNSET)
-        for field in fields(resource)
-        if field.access is Access.UPDATE
-    ]
+    definition = [(field.name, field.type | None | UnsetType, UNSET) for field in updatable(resource)]
     return msgspec.defstruct(f"{resource.__name__}Update", definition, kw_only=True, forbid_unknown_fields=True)
 
 
@@ -209,7 +229,8 @@ def given(resource: type[Struct], form: Struct) -> dict[str, Any]:
 def decode(form: type[R], value: Any) -> R:
     """Builtins (parsed JSON) → form. Raises Invalid with the field's name and a wording that clients know."""
     try:
-        return msgspec.convert(value, form)
+        # Clients of Octavia send numbers and booleans as text, too: "80", "true".
+        return msgspec.convert(value, form, strict=False)
     except msgspec.ValidationError as error:
         raise _explained(str(error), value) from error
 

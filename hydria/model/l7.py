@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta
 
-from hydria.model.field import CREATE, INTERNAL, Check, Text, Uuid
+from hydria.model.field import CREATE, INTERNAL, Text, Uuid, text
 from hydria.model.resource import Provisioned
 
 Action = Literal["REJECT", "REDIRECT_TO_POOL", "REDIRECT_TO_URL", "REDIRECT_PREFIX"]
@@ -20,18 +20,18 @@ MAX_RULES = 50
 """Of one policy."""
 
 
-def _url(text: str) -> str:
+def _url(value: str) -> str:
     """Only what RFC 3986 allows in a URL: it is written into the proxy's configuration."""
-    if not re.fullmatch(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*", text):
+    if not re.fullmatch(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*", value):
         raise ValueError("It holds characters that a URL cannot have.")
-    parts = urlsplit(text)
+    parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("It must be a URL that begins with http:// or https:// and a host.")
     _ = parts.port  # raises ValueError for what is no port
-    return text
+    return value
 
 
-_Url = Annotated[str, Meta(max_length=255), Check(_url)]
+_Url = Annotated[str, *text(255, _url, pattern="^https?://[^/?#]", format="uri")]
 _Words = Annotated[str, Meta(max_length=255, pattern=r"^[^\x00-\x08\x0A-\x1F\x7F]*\Z")]
 """No control characters but the tab."""
 

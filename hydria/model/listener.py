@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from hydria.model.field import CREATE, Cidr, Port, Text, Uuid
 from hydria.model.resource import Provisioned
-from hydria.model.tls import AlpnProtocol, Ciphers, ClientAuthentication, ContainerRef, TlsVersion
+from hydria.model.tls import AlpnProtocols, Ciphers, ClientAuthentication, ContainerRef, TlsVersions
 
 ListenerProtocol = Literal["TCP", "UDP", "SCTP", "HTTP", "HTTPS", "TERMINATED_HTTPS", "PROMETHEUS"]
 Layer4 = Literal["TCP", "UDP", "SCTP"]
@@ -35,8 +35,8 @@ class Listener(Provisioned, kw_only=True, frozen=True):
     client_crl_container_ref: ContainerRef | None = None
     client_authentication: ClientAuthentication = "NONE"
     tls_ciphers: Ciphers | None = None
-    tls_versions: list[TlsVersion] = []  # noqa: RUF012 - msgspec copies it
-    alpn_protocols: list[AlpnProtocol] = []  # noqa: RUF012 - msgspec copies it
+    tls_versions: TlsVersions | None = None
+    alpn_protocols: AlpnProtocols | None = None
     hsts_max_age: Seconds | None = None
     hsts_include_subdomains: bool = False
     hsts_preload: bool = False

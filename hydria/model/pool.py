@@ -1,15 +1,16 @@
 """The pool, its members and its health monitor."""
 
+import ipaddress
 import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from hydria.model.field import CREATE, READ, REQUEST, Check, Ip, Port, Text, Uuid
+from hydria.model.field import CREATE, READ, REQUEST, Check, Ip, IpAsWritten, Port, Text, Uuid, text
 from hydria.model.listener import Seconds
 from hydria.model.load_balancer import VnicType
 from hydria.model.resource import Provisioned
-from hydria.model.tls import AlpnProtocol, Ciphers, ContainerRef, TlsVersion
+from hydria.model.tls import AlpnProtocols, Ciphers, ContainerRef, TlsVersions
 
 PoolProtocol = Literal["TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2", "UDP", "SCTP"]
 Algorithm = Literal["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"]
@@ -36,40 +37,57 @@ class Pool(Provisioned, kw_only=True, frozen=True):
     ca_tls_container_ref: ContainerRef | None = None
     crl_container_ref: ContainerRef | None = None
     tls_ciphers: Ciphers | None = None
-    tls_versions: list[TlsVersion] = []  # noqa: RUF012 - msgspec copies it
-    alpn_protocols: list[AlpnProtocol] = []  # noqa: RUF012 - msgspec copies it
+    tls_versions: TlsVersions | None = None
+    alpn_protocols: AlpnProtocols | None = None
+
+
+Endpoint = tuple[str, int]
+"""A member's address, in normal spelling, and port: what no other member of its pool may have."""
+
+
+def endpoint(address: str, port: int) -> Endpoint:
+    return str(ipaddress.ip_address(address)), port
 
 
 class Member(Provisioned, kw_only=True, frozen=True):
     pool_id: Annotated[Uuid, CREATE]
-    address: Annotated[Ip, CREATE]
+    address: Annotated[IpAsWritten, CREATE]
     protocol_port: Annotated[Port, CREATE]
     subnet_id: Annotated[Uuid | None, CREATE] = None
     weight: Annotated[int, Meta(ge=0, le=256)] = 1
     backup: bool = False
-    monitor_address: Ip | None = None
+    monitor_address: IpAsWritten | None = None
     monitor_port: Port | None = None
     request_sriov: Annotated[bool, REQUEST] = False
     vnic_type: Annotated[VnicType, READ] = "normal"
 
+    @property
+    def endpoint(self) -> Endpoint:
+        return endpoint(self.address, self.protocol_port)
 
-def _url_path(text: str) -> str:
-    if not re.fullmatch(r"/[A-Za-z0-9\-._~%!$&'()*+,;=:@/?]*", text):
+
+_URL_PATH = r"/[A-Za-z0-9\-._~%!$&'()*+,;=:@/?]*"
+_EXPECTED_CODES = r"[0-9]{3}(?:[ ]*,[ ]*[0-9]{3})*|[0-9]{3}-[0-9]{3}"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
+_DOMAIN_NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
+
+
+def _url_path(value: str) -> str:
+    if not re.fullmatch(_URL_PATH, value):
         raise ValueError("A url_path starts with / and holds only the characters of a URL path.")
-    return text
+    return value
 
 
-def _expected_codes(text: str) -> str:
-    if not re.fullmatch(r"\d{3}(?:\s*,\s*\d{3})*|\d{3}-\d{3}", text):
+def _expected_codes(value: str) -> str:
+    if not re.fullmatch(_EXPECTED_CODES, value):
         raise ValueError("expected_codes is a code (200), a list (200,202) or a range (200-204).")
-    return text.replace(" ", "")
+    return value.replace(" ", "")
 
 
-def _domain_name(text: str) -> str:
-    label = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
-    if not re.fullmatch(rf"{label}(?:\.{label})*\.?", text):
+def _domain_name(value: str) -> str:
+    if not re.fullmatch(_DOMAIN_NAME, value):
         raise ValueError("A domain_name consists of labels of letters, digits and hyphens.")
-    return text
+    return value
 
 
 def _http_version(number: float) -> float:
@@ -86,7 +104,7 @@ class HealthMonitor(Provisioned, kw_only=True, frozen=True):
     max_retries: Annotated[int, Meta(ge=1, le=10)]
     max_retries_down: Annotated[int, Meta(ge=1, le=10)] = 3
     http_method: HttpMethod | None = None
-    url_path: Annotated[str, Meta(max_length=255), Check(_url_path)] | None = None
-    expected_codes: Annotated[str, Meta(max_length=64), Check(_expected_codes)] | None = None
-    http_version: Annotated[float, Check(_http_version)] | None = None
-    domain_name: Annotated[str, Meta(max_length=255), Check(_domain_name)] | None = None
+    url_path: Annotated[str, *text(255, _url_path, pattern=f"^{_URL_PATH}$")] | None = None
+    expected_codes: Annotated[str, *text(64, _expected_codes, pattern=f"^(?:{_EXPECTED_CODES})$")] | None = None
+    http_version: Annotated[float, Meta(extra_json_schema={"enum": [1.0, 1.1]}), Check(_http_version)] | None = None
+    domain_name: Annotated[str, *text(255, _domain_name, pattern=f"^{_DOMAIN_NAME}$")] | None = None

@@ -20,10 +20,15 @@ class Resource(Struct, kw_only=True, frozen=True):
     updated_at: Annotated[dt.datetime | None, READ] = None
 
 
-class Provisioned(Resource, kw_only=True, frozen=True):
-    """A resource of a load balancer: it belongs to a project and has statuses."""
+class Owned(Resource, kw_only=True, frozen=True):
+    """Belongs to a project."""
 
     project_id: Annotated[ProjectId, CREATE] = ""
+
+
+class Provisioned(Owned, kw_only=True, frozen=True):
+    """A resource of a load balancer: it has statuses."""
+
     admin_state_up: bool = True
     tags: Tags = []
     provisioning_status: Annotated[ProvisioningStatus, READ] = ProvisioningStatus.PENDING_CREATE

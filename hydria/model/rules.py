@@ -13,7 +13,8 @@ from hydria.base.errors import Conflict, Invalid, invalid_field
 from hydria.model.flavor import FlavorData
 from hydria.model.listener import Listener, layer4
 from hydria.model.load_balancer import LoadBalancer, Topology, VnicType
-from hydria.model.pool import HealthMonitor, Member, Pool, SessionPersistence
+from hydria.model.pool import Endpoint, HealthMonitor, Member, Pool, SessionPersistence
+from hydria.model.tls_rules import CLIENT_HEADERS
 
 POOL_PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "TCP": ("TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2"),
@@ -40,6 +41,11 @@ FORWARDING_HEADERS: Final = (
     "X-Client-IP",
     "X-Real-IP",
 )
+HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "HTTP": FORWARDING_HEADERS,
+    "TERMINATED_HTTPS": (*FORWARDING_HEADERS, *CLIENT_HEADERS),
+}
+"""Listener protocol → headers that it can insert."""
 VF_SETTINGS: Final = tuple(name for name in FlavorData.__struct_fields__ if name.startswith("vf_"))
 HTTP_MONITORS: Final = ("HTTP", "HTTPS")
 _HTTP_DEFAULTS: Final = {"http_method": "GET", "url_path": "/", "expected_codes": "200"}
@@ -107,13 +113,14 @@ def check_listener(
 def _check_insert_headers(listener: Listener) -> None:
     if not listener.insert_headers:
         return
-    if listener.protocol != "HTTP":
+    if listener.protocol not in HEADERS:
         raise invalid_field(
             "insert_headers", listener.insert_headers, f"It is not possible on a {listener.protocol} listener."
         )
     for name, value in listener.insert_headers.items():
-        if name not in FORWARDING_HEADERS:
-            raise Invalid(f"{name} is not a valid option for insert_headers", field="insert_headers")
+        if name not in HEADERS[listener.protocol]:
+            where = f"a {listener.protocol} listener" if name in CLIENT_HEADERS else "insert_headers"
+            raise Invalid(f"{name} is not a valid option for {where}", field="insert_headers")
         if value.lower() not in ("true", "false"):
             raise Invalid(
                 f"{value} is not a valid option for {name}: it must be 'true' or 'false'", field="insert_headers"
@@ -166,11 +173,11 @@ def _check_persistence(persistence: SessionPersistence, protocol: str) -> None:
             raise invalid_field(name, getattr(persistence, name), "It is only possible on UDP and SCTP pools.")
 
 
-def check_member(member: Member, taken: Collection[tuple[str, int]], reserved: Collection[str]) -> None:
-    """`taken`: address and protocol_port of the pool's other members."""
-    if member.address in reserved:
+def check_member(member: Member, taken: Collection[Endpoint], reserved: Collection[str]) -> None:
+    """`taken` by the pool's other members."""
+    if member.endpoint[0] in reserved:
         raise invalid_field("address", member.address, "It is a reserved address and cannot be a member.")
-    if (member.address, member.protocol_port) in taken:
+    if member.endpoint in taken:
         raise Conflict(
             f"Another member on this pool is already using ip {member.address} on protocol_port {member.protocol_port}"
         )

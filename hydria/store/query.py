@@ -20,7 +20,7 @@ from hydria.store.relations import RELATIONS, refers, related
 from hydria.store.tables import Json, table, title
 from hydria.store.tags import has_tag
 
-__all__ = ["Page", "Query", "related", "select"]
+__all__ = ["Page", "Query", "filterable", "related", "select", "sortable"]
 
 R = TypeVar("R", bound=Struct)
 Direction = Literal["asc", "desc"]
@@ -120,6 +120,20 @@ def _filter(resource: type[Struct], name: str, values: Sequence[str]) -> sa.Colu
     return column.in_([_parse(attribute, column, value) for value in values])
 
 
+def sortable(resource: type[Struct]) -> tuple[Field, ...]:
+    """Public, plain attributes: what a list can be sorted by."""
+    columns = table(resource).c
+    return tuple(a for a in fields(resource) if a.public and not isinstance(columns[a.name].type, Json))
+
+
+def filterable(resource: type[Struct]) -> tuple[str, ...]:
+    """Names of filters but `tags`: of attributes, of relations, and what else attributes are called."""
+    names = [attribute.name for attribute in fields(resource) if attribute.public and attribute.name != "tags"]
+    others = (other for other, name in _ALIASES.items() if name in names)
+    of_parent = ("project_id",) if resource is Amphora else ()
+    return (*names, *others, *of_parent, *RELATIONS.get(resource, {}))
+
+
 def _holds(attribute: Field, column: sa.Column[Any], text: str) -> sa.ColumnElement[bool]:
     """A list of words has this one; anything else is this JSON value."""
     if is_words(attribute.type):
@@ -174,12 +188,12 @@ def _big_integer(text: str) -> int:
     return number
 
 
-_BOOLEANS = {
+BOOLEANS = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
 }
 _PARSERS: Mapping[type[TypeEngine[Any]], Callable[[str], Any]] = {
-    sa.Boolean: lambda text: _BOOLEANS[text.lower()],
+    sa.Boolean: lambda text: BOOLEANS[text.lower()],
     sa.BigInteger: _big_integer,
     sa.Float: float,
     sa.DateTime: _date,

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from hydria.model.amphora import Amphora
+from hydria.model.certificate import InlineCertificate
 from hydria.model.event import Event
 from hydria.model.field import Field, fields
 from hydria.model.flavor import Flavor, FlavorProfile
@@ -82,6 +83,7 @@ _NAMES: dict[type[Struct], str] = {
     HealthMonitor: "health_monitor",
     Amphora: "amphora",
     Event: "event",
+    InlineCertificate: "certificate",
 }
 
 _REFERENCES: dict[tuple[type[Struct], str], tuple[str, Literal["CASCADE", "SET NULL", "RESTRICT"]]] = {
@@ -198,6 +200,7 @@ _unique("uq_member_address", _member.pool_id, _member.address, _member.protocol_
 _unique("uq_health_monitor_pool_id", _monitor.pool_id)
 sa.Index("uq_flavor_name", table(Flavor).c.name, unique=True)
 sa.Index("ix_load_balancer_project_id", table(LoadBalancer).c.project_id, table(LoadBalancer).c.created_at)
+sa.Index("ix_certificate_project_id", table(InlineCertificate).c.project_id, table(InlineCertificate).c.created_at)
 sa.Index("ix_event_created_at", table(Event).c.loadbalancer_id, table(Event).c.created_at)
 
 

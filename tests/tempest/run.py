@@ -1,4 +1,4 @@
-"""octavia-tempest-plugin's API tests against a `hydria up --noop` of their own. `make tempest`, docs/tempest.md."""
+"""octavia-tempest-plugin's API tests against a `hydria up` of their own. `make tempest`, docs/tempest.md."""
 
 import argparse
 import csv
@@ -19,6 +19,7 @@ import msgspec
 
 from hydria.base import process
 from hydria.base.errors import HydriaError
+from hydria.cli.demo.stage import Stage
 from hydria.cli.up.state import StateDirectory, write_secret
 
 HERE = Path(__file__).resolve().parent
@@ -40,7 +41,7 @@ class TempestFailed(HydriaError):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/tempest/run.py", description=__doc__)
     parser.add_argument("regex", nargs="?", default="", help="only tests whose id matches [all]")
-    parser.add_argument("--workers", type=int, default=4, metavar="N", help="tests at the same time [4]")
+    parser.add_argument("--workers", type=int, metavar="N", help="tests at the same time [four, as workers.yaml says]")
     parser.add_argument(
         "--interval", type=float, default=0.1, metavar="SECONDS", help="between looks at a status [0.1]"
     )
@@ -59,18 +60,25 @@ def run(arguments: argparse.Namespace) -> int:
         raise TempestFailed("It is not installed: run scripts/setup --tempest")
     shutil.rmtree(LAST, ignore_errors=True)
     (LAST / "lock").mkdir(parents=True)
-    with hydria() as state:
+    wanted = chosen("expected-real.txt" if arguments.real else "expected-passed.txt", arguments.regex)
+    (LAST / "wanted.txt").write_text("".join(f"{test}\n" for test in sorted(wanted)))
+    with real() if arguments.real else pretended() as state:
         write_secret(LAST / "tempest.conf", configuration(state, arguments))
         began = time.monotonic()
-        pattern = rf"{SUITE}.*({arguments.regex})"
-        tempest(["run", "--config-file", str(LAST / "tempest.conf"), "--regex", pattern, *workers(arguments.workers)])
+        # With real load balancers only what amphorae serve; else all there is, whatever has to pass.
+        which = ["--load-list", "wanted.txt"] if arguments.real else ["--regex", f"{SUITE}.*({arguments.regex})"]
+        tempest(["run", "--config-file", "tempest.conf", *which, *workers(arguments.workers)])
         seconds = time.monotonic() - began
-    return judge(outcomes(), re.compile(arguments.regex), seconds)
+    return judge(outcomes(), wanted, seconds)
+
+
+def chosen(expected: str, regex: str) -> set[str]:
+    return {test for test in (HERE / expected).read_text().split() if re.search(regex, test)}
 
 
 @contextmanager
-def hydria() -> Iterator[StateDirectory]:
-    """One of its own, ready; its logs are kept, all else is removed."""
+def pretended() -> Iterator[StateDirectory]:
+    """`hydria up --noop`, ready; its logs are kept, all else is removed."""
     # Unix sockets live below it, whose paths may have no more than 107 bytes.
     root = Path(tempfile.mkdtemp(prefix="hydria-tempest-"))
     state = StateDirectory(root / "state")
@@ -82,8 +90,22 @@ def hydria() -> Iterator[StateDirectory]:
         yield state
     finally:
         stop(up)
-        shutil.copytree(state.logs, LAST / "log", dirs_exist_ok=True)
+        keep_logs(state)
         shutil.rmtree(root)
+
+
+@contextmanager
+def real() -> Iterator[StateDirectory]:
+    """The same with real load balancers, on a software fabric of its own."""
+    with Stage("tempest", host_names=["tempest-host"]) as stage:
+        try:
+            yield stage.state
+        finally:
+            keep_logs(stage.state)
+
+
+def keep_logs(state: StateDirectory) -> None:
+    shutil.copytree(state.logs, LAST / "log", dirs_exist_ok=True)
 
 
 def await_ready(up: process.Process, state: StateDirectory) -> None:
@@ -124,7 +146,9 @@ def configuration(state: StateDirectory, arguments: argparse.Namespace) -> str:
     )
 
 
-def workers(number: int) -> list[str]:
+def workers(number: int | None) -> list[str]:
+    if number is None:
+        return ["--worker-file", str(HERE / "workers.yaml")]
     return ["--concurrency", str(number)] if number > 1 else ["--serial"]
 
 
@@ -150,9 +174,8 @@ def outcomes() -> dict[str, str]:
     return {row["test"]: row["status"] for row in csv.DictReader(io.StringIO(table))}
 
 
-def judge(found: dict[str, str], regex: re.Pattern[str], seconds: float) -> int:
+def judge(found: dict[str, str], expected: set[str], seconds: float) -> int:
     """Whether all that has to pass passed, and nothing failed."""
-    expected = {test for test in (HERE / "expected-passed.txt").read_text().split() if regex.search(test)}
     passed = {test for test, status in found.items() if status == "success"}
     failed = {test for test, status in found.items() if status not in ("success", "skip")}
     for test in sorted(failed | (expected - passed)):

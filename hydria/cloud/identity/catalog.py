@@ -43,6 +43,7 @@ def services(cloud: Cloud) -> list[Service]:
         _service(cloud.region_name, "compute", "nova", f"{url}/compute/v2.1"),
         _service(cloud.region_name, "network", "neutron", f"{url}/networking"),
         _service(cloud.region_name, "image", "glance", f"{url}/image"),
+        _service(cloud.region_name, "key-manager", "barbican", f"{url}/key-manager"),
         _service(cloud.region_name, "placement", "placement", f"{url}/placement"),
         _service(cloud.region_name, "load-balancer", "octavia", cloud.load_balancer_url.rstrip("/")),
     ]

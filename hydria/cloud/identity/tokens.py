@@ -1,16 +1,14 @@
 """What stands in a token, and its Fernet form. Knows no database: whether a user still may is the service's."""
 
 import base64
-import os
 import secrets
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
-from hydria.base.config import ConfigError
+from hydria.cloud import key_file
 from hydria.cloud.identity.errors import missing
 
 KEY_FILE = "fernet.key"
@@ -43,7 +41,7 @@ class Cipher:
     """Payload ↔ token text, with the key that `directory` keeps."""
 
     def __init__(self, directory: Path) -> None:
-        self._fernet = Fernet(_ensure_key(directory))
+        self._fernet = Fernet(key_file.ensure(directory / KEY_FILE, Fernet.generate_key, "the key of all tokens"))
 
     def encode(self, payload: Payload) -> str:
         return self._fernet.encrypt(msgspec.msgpack.encode(payload)).rstrip(b"=").decode()
@@ -55,18 +53,3 @@ class Cipher:
             return msgspec.msgpack.decode(text, type=Payload)
         except (InvalidToken, ValueError) as error:
             raise missing("token", "not a recognized Fernet token") from error
-
-
-def _ensure_key(directory: Path) -> bytes:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = directory / KEY_FILE
-    if not path.exists():
-        # Whole or not at all: a kill in between must not leave half a key.
-        partial = path.with_suffix(".partial")
-        partial.unlink(missing_ok=True)
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(Fernet.generate_key())
-        partial.replace(path)
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise ConfigError(f"{path} holds the key of all tokens and can be read by others: chmod 600 it")
-    return path.read_bytes()

@@ -15,10 +15,12 @@ from hydria.api import app
 from hydria.api.call import Services
 from hydria.api.identity import UNAUTHORIZED, Caller
 from hydria.api.policy import Policy
+from hydria.base import config
 from hydria.base.config import Api, Config
 from hydria.base.errors import Unauthorized
+from hydria.drivers.fake_key_manager import FakeKeyManager
 from hydria.drivers.fakes import FakeCloud
-from hydria.model.served import AMPHORA
+from hydria.model.served import AMPHORA, Served
 from hydria.store.database import Database
 from hydria.store.queue import Queue
 from hydria.store.wake import WakeSender
@@ -57,6 +59,7 @@ class World:
     client: TestClient[Any]
     services: Services
     cloud: FakeCloud
+    keys: FakeKeyManager
 
     def call(self, method: str, path: str, body: object = None, *, who: str = "demo", **more: Any) -> Any:
         headers = {"X-Auth-Token": who, **more.pop("headers", {})}
@@ -88,7 +91,7 @@ class World:
     def rows(self) -> dict[str, Any]:
         """Everything there is, in the database and in the cloud: equal before and after means nothing changed."""
         with self.services.database.read() as tx:
-            names = (*PROVISIONED, "flavor", "flavor_profile", "dirty")
+            names = (*PROVISIONED, "flavor", "flavor_profile", "certificate", "dirty")
             rows = {name: tx.connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in names}  # noqa: S608 - names of this list
         return {**rows, "ports": dict(self.cloud.ports)}
 
@@ -173,25 +176,29 @@ ACTIONS = ("REJECT", "REDIRECT_TO_POOL", "REDIRECT_TO_URL", "REDIRECT_PREFIX")
 
 
 @contextlib.contextmanager
-def a_world(directory: Path, empty_database: Path, policy: Policy, api: Api) -> Iterator[World]:
+def a_world(
+    directory: Path, empty_database: Path, policy: Policy, api: Api, provider: Served = AMPHORA
+) -> Iterator[World]:
     path = Path(shutil.copy(empty_database, directory / "hydria.db"))
     with contextlib.ExitStack() as undo:
         database = Database(f"sqlite:///{path}")
         undo.callback(database.close)
         wake = WakeSender(None)
         undo.callback(wake.close)
-        cloud = a_cloud()
+        cloud, keys = a_cloud(), FakeKeyManager()
         services = Services(
-            config=Config(api=api),
+            config=Config(api=api, certificates=config.Certificates(directory=str(directory / "certificates"))),
             database=database,
             queue=Queue(database),
             identity=Tokens(),
             policy=policy,
             cloud=cloud,
+            key_manager=keys,
             wake=wake,
+            served=provider,
         )
         client = undo.enter_context(TestClient(app.create(services), raise_server_exceptions=False))
-        yield World(client, services, cloud)
+        yield World(client, services, cloud, keys)
 
 
 NOBODY = "4f7a2f6e-1111-4000-8000-000000000000"

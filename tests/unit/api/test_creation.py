@@ -75,7 +75,7 @@ def test_a_process_that_dies_leaves_its_work_to_a_controller(world: World, effec
     world.cloud.interruptions.stop_at(world_calls_before_port(world) + 1, effect=effect)
     body = json.dumps({"loadbalancer": {"vip_subnet_id": world.public}}).encode()
     with pytest.raises(Stopped):  # without a server in between: it would die with its thread
-        LoadBalancers().create(Call(world.services, TOKENS["demo"], world.cloud, "http://x", {}, {}, body))
+        LoadBalancers().create(Call(world.services, TOKENS["demo"], world.cloud, world.keys, "http://x", {}, {}, body))
     world.cloud.interruptions.resume()
     (row,) = all_of(world)
     assert (row.provisioning_status, row.vip_port_id, row.generation) == ("PENDING_CREATE", None, 1)

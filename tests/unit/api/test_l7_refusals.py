@@ -40,7 +40,7 @@ def case(id_: str, status: int, text: str, **values: Any):
         case("URL of evil", 400, "redirect_url", action="REDIRECT_TO_URL", redirect_url="http://a\n  acl x"),
         case("prefix of evil", 400, "redirect_prefix", action="REDIRECT_PREFIX", redirect_prefix="http://a b"),
         case("code", 400, "redirect_http_code", redirect_http_code=304),
-        case("code as text", 400, "redirect_http_code", redirect_http_code="301"),
+        case("code is no number", 400, "redirect_http_code", redirect_http_code="moved"),
         case("missing pool", 404, f"Pool {NOBODY}", action="REDIRECT_TO_POOL", redirect_pool_id=NOBODY),
         case("pool of another", 404, "Pool", action="REDIRECT_TO_POOL", redirect_pool_id="@other_pool"),
         case("TCP pool", 400, "not a valid option", action="REDIRECT_TO_POOL", redirect_pool_id="@tcp_pool"),

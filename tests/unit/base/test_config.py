@@ -49,6 +49,16 @@ def test_the_environment_wins_over_the_file(tmp_path: Path):
         pytest.param("[apj]\n", "unknown field `apj`", id="unknown section"),
         pytest.param("[api]\nbind_port = 'x'", "Expected `int`, got `str` - at `$.api.bind_port`", id="wrong type"),
         pytest.param("[api", "Reading configuration", id="no TOML"),
+        pytest.param(
+            "[api]\nminimum_tls_version = 'TLSv1.3'",
+            "default_listener_tls_versions has TLSv1.2, which is below minimum_tls_version",
+            id="default below the minimum",
+        ),
+        pytest.param(
+            "[api]\ndefault_pool_ciphers = 'A:B'\ntls_cipher_prohibit_list = 'B'",
+            "default_pool_ciphers has B, which tls_cipher_prohibit_list prohibits",
+            id="prohibited default",
+        ),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, complaint: str):

@@ -54,6 +54,7 @@ def test_token_says_who_where_and_what(cloud: RunningCloud):
         "network",
         "image",
         "load-balancer",
+        "key-manager",
         "placement",
     }
     (public,) = [

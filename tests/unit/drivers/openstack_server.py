@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 Answer = tuple[int, object]
+"""Status and what goes as JSON; bytes go as they are."""
 
 
 class OpenStack(ThreadingHTTPServer):
@@ -17,9 +18,12 @@ class OpenStack(ThreadingHTTPServer):
         """"METHOD /path" → answers, the last one for ever."""
         self.requests: list[tuple[str, dict[str, list[str]], object]] = []
         self.microversions: list[str | None] = []
+        self.accepted: list[str | None] = []
         self.tokens: list[str] = []
         """Of those requests."""
         self.logins = 0
+        self.services = {"compute": "/compute/v2.1", "network": "/networking", "image": "/image"}
+        """Of the catalogue."""
 
     @property
     def url(self) -> str:
@@ -49,7 +53,7 @@ class OpenStack(ThreadingHTTPServer):
                     {"interface": "public", "region": "RegionOne", "region_id": "RegionOne", "url": self.url + path}
                 ],
             }
-            for service, path in (("compute", "/compute/v2.1"), ("network", "/networking"), ("image", "/image"))
+            for service, path in self.services.items()
         ]
         return {
             "token": {
@@ -75,11 +79,12 @@ class Handler(BaseHTTPRequestHandler):
         if not url.path.startswith("/identity"):
             assert self.headers["X-Auth-Token"]
             self.server.tokens.append(self.headers["X-Auth-Token"])
+            self.server.accepted.append(self.headers["Accept"])
             self.server.microversions.append(self.headers["OpenStack-API-Version"])
             body = json.loads(text) if text else None
             self.server.requests.append((f"{self.command} {url.path}", parse_qs(url.query), body))
         status, answer = self.server.answer(self.command, url.path)
-        content = b"" if answer is None else json.dumps(answer).encode()
+        content = answer if isinstance(answer, bytes) else b"" if answer is None else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("X-Subject-Token", f"token-{self.server.logins}")
         self.send_header("Content-Type", "application/json")

@@ -38,7 +38,7 @@ def test_create_takes_defaults_and_normalizes():
         pytest.param({"address": "fe80::1%eth0"}, "address", "scope id", id="scope id"),
         pytest.param({"address": None}, "address", "Expected", id="null where a value must be"),
         pytest.param({"address": "10.0.0.1", "weight": 257}, "weight", "Value: '257'", id="out of range"),
-        pytest.param({"address": "10.0.0.1", "weight": "5"}, "weight", "got `str`", id="wrong type"),
+        pytest.param({"address": "10.0.0.1", "weight": "heavy"}, "weight", "got `str`", id="wrong type"),
         pytest.param({"address": "10.0.0.1", "name": "x" * 256}, "name", "length <= 255", id="too long"),
         pytest.param({"address": "10.0.0.1", "cidrs": ["10.0.0.0/33"]}, "cidrs", "10.0.0.0/33", id="no CIDR"),
     ],
