@@ -1,5 +1,6 @@
 """Which rows refer to which: what answers list of a resource's relations, and what filters can ask of them."""
 
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def related(
     answer: dict[str, dict[str, list[str] | str | None]] = {id_: {} for id_ in ids}
     for name, relation in RELATIONS.get(resource, {}).items():
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for end in tx.execute(_ends(relation), {"ids": list(ids)}):
+        for end in tx.execute(_ends(relation), {"ids": list(ids)}).all():
             found[end.key].append(end.value)
         for id_, relations in answer.items():
             values = found.get(id_, [])
@@ -64,6 +65,7 @@ def related(
     return answer
 
 
+@functools.cache
 def _ends(relation: Relation) -> sa.Select[Any]:
     columns = table(relation.of).c
     key, value = columns[relation.key], columns[relation.value]
