@@ -47,6 +47,8 @@ class Identity(Section, frozen=True):
 class Api(Section, frozen=True):
     bind_host: str = "127.0.0.1"
     bind_port: int = 9876
+    processes: int = 1
+    """Processes that answer on the port; a core serves one of them."""
     pagination_max_limit: int = 1000
     strict_immutable: bool = False
     """True: a write to a load balancer that is not ACTIVE is refused with 409, as Octavia does."""
