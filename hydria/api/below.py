@@ -50,6 +50,7 @@ def draft(tx: Transaction, call: Call, parent: LoadBalancer) -> Draft:
     staying = {"loadbalancer_id": parent.id}
     return Draft(
         api=call.services.config.api,
+        served=call.services.served,
         load_balancer=parent,
         flavor=flavor_data(tx, parent.flavor_id),
         families=rules.vip_families(parent),

@@ -12,6 +12,7 @@ from hydria.api.policy import Policy
 from hydria.base.config import Config
 from hydria.base.errors import Invalid
 from hydria.drivers.cloud import Cloud
+from hydria.model.served import AMPHORA, Served
 from hydria.store.database import Database
 from hydria.store.queue import Queue
 from hydria.store.wake import WakeSender
@@ -30,6 +31,7 @@ class Services:
     """With the service's own rights: for what it makes itself, and what tenants never name."""
     wake: WakeSender
     """To be told, after a commit, that there is work."""
+    served: Served = AMPHORA
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from hydria.model import field
 from hydria.model.amphora import Amphora
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.resource import Provisioned, Resource
+from hydria.model.served import check_supported
 from hydria.model.status import ProvisioningStatus
 from hydria.store import load_balancers, resources
 from hydria.store import query as stored
@@ -126,6 +127,7 @@ class Part(Collection[P]):
             old = self.load(tx, call)  # as it is now that nobody else can write it
             new = self.changed(call, tx, old, self.merged(old, changes))
             generation = self.touch(call, tx, old)
+            check_supported(new, call.services.served)
             resources.update(tx, self.resource, old.id, **differences(old, new))
             load_balancers.mark_pending(tx, self.resource, old.id, ProvisioningStatus.PENDING_UPDATE, generation)
             self.rearrange(tx, new)

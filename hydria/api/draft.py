@@ -3,6 +3,7 @@
 A plain POST and a full-graph POST take the same way.
 """
 
+import itertools
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
 from hydria.model.resource import Provisioned
+from hydria.model.served import Served, check_supported
 from hydria.model.status import OperatingStatus
 from hydria.store import resources
 from hydria.store.database import Transaction
@@ -32,6 +34,7 @@ Address = tuple[str, int]
 @dataclass
 class Draft:
     api: config.Api
+    served: Served
     load_balancer: LoadBalancer
     flavor: FlavorData
     families: frozenset[int]
@@ -80,7 +83,6 @@ class Draft:
             pool_id = self._wished("redirect_pool", form.redirect_pool)
             policy = msgspec.structs.replace(policy, redirect_pool_id=pool_id)
         policy = self.checked_policy(policy, listener)
-        rules.check_served("L7 policies", policy.action)
         self.new_policies.append(policy)
         self.add_rules(form.rules, policy)
         return policy
@@ -132,7 +134,10 @@ class Draft:
         return monitor
 
     def write(self, tx: Transaction, generation: int) -> None:
-        """Parents first; the new rows are then those that are stored. `generation`: in which these rows appear."""
+        """Parents first; the new rows are then those that are stored. `generation`: in which these rows appear.
+
+        Raises Unsupported.
+        """
         new: tuple[list[Any], ...] = (
             self.new_pools,
             self.new_listeners,
@@ -141,6 +146,8 @@ class Draft:
             self.new_members,
             self.new_health_monitors,
         )
+        for row in itertools.chain(*new):
+            check_supported(row, self.served)
         for rows in new:
             rows[:] = resources.insert_all(tx, [msgspec.structs.replace(row, generation=generation) for row in rows])
 

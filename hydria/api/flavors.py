@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import msgspec
+
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Collection
 from hydria.api.draft import build
@@ -10,6 +12,7 @@ from hydria.base.errors import Conflict, Invalid
 from hydria.model import field, rules
 from hydria.model.flavor import Flavor, FlavorProfile, check_provider, parse_flavor_data
 from hydria.model.resource import Resource
+from hydria.model.served import check_supported
 from hydria.store import resources
 from hydria.store.database import Transaction
 
@@ -24,8 +27,10 @@ class Offers(Collection[O]):
         call.authorize(f"{self.rule}:post", call.caller.project_id)
         values = field.given(self.resource, form)
         self.check(call, values)
+        row = build(self.resource, values)
         with call.services.database.write() as tx:
-            row = resources.insert(tx, build(self.resource, values))
+            check_supported(row, call.services.served)
+            row = resources.insert(tx, row)
             (shown,) = self.answers(tx, (row,))
         return Answer({self.singular: shown}, 201)
 
@@ -38,6 +43,7 @@ class Offers(Collection[O]):
         self.check(call, changes)
         with call.services.database.write() as tx:
             self.check_unused(tx, old, changes)
+            check_supported(msgspec.structs.replace(old, **changes), call.services.served)
             resources.update(tx, self.resource, old.id, **changes)
             (shown,) = self.answers(tx, (self.load(tx, call),))
         return Answer({self.singular: shown})

@@ -57,7 +57,7 @@ class LoadBalancers(Collection[LoadBalancer]):
         ours = {"provider": provider, "topology": topology, "vip_vnic_type": vnic_type, "generation": 1}
         owned = {"vip_port_owned": chosen.port is None, "vip_network_id": chosen.network_id}
         load_balancer = build(LoadBalancer, {**values, **ours, **owned})
-        draft = Draft(call.services.config.api, load_balancer, flavor, chosen.families)
+        draft = Draft(call.services.config.api, call.services.served, load_balancer, flavor, chosen.families)
         draft.add_graph(form)
         rules.check_load_balancer(load_balancer, draft.new_listeners)
         stored = creation.create(call, draft, chosen)

@@ -14,7 +14,9 @@ from hydria.api.identity import Keystone
 from hydria.api.policy import Policy
 from hydria.base.config import Config
 from hydria.base.log import Logger
+from hydria.drivers.noop import NOTHING_IS_REAL, NoopCloud
 from hydria.drivers.openstack import OpenStackCloud
+from hydria.model.served import AMPHORA, EVERYTHING
 from hydria.store.database import Database
 from hydria.store.queue import Queue
 from hydria.store.wake import WakeSender
@@ -69,12 +71,16 @@ def _answer(config: Config, bound: socket.socket | None = None) -> None:
 
 
 def services(config: Config, database: Database) -> Services:
+    noop = config.drivers.kind == "noop"
+    if noop:
+        logger.warning(NOTHING_IS_REAL)
     return Services(
         config=config,
         database=database,
         queue=Queue(database),
         identity=Keystone(config.identity),
         policy=Policy(config.api.policy_file),
-        cloud=OpenStackCloud(config.identity),
+        cloud=NoopCloud() if noop else OpenStackCloud(config.identity),
         wake=WakeSender(config.controller.wake_socket),
+        served=EVERYTHING if noop else AMPHORA,
     )

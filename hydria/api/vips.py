@@ -34,6 +34,7 @@ def plan(
     additional: list[AdditionalVip] = values.get("additional_vips") or []
     if any(vip.port_id for vip in additional):
         raise Invalid("Unknown attribute for argument additional_vips: port_id", field="additional_vips")
+    cloud, seen = _supposing(cloud, values, additional), _supposing(seen, values, additional)
     port = None
     if values.get("vip_port_id"):
         port = _free_port(seen, values["vip_port_id"], projects)
@@ -57,6 +58,12 @@ def plan(
     if port is not None:
         fixed_ips = tuple(_on_port(port, fixed) for fixed in fixed_ips)
     return Plan(primary.network_id, fixed_ips, frozenset(subnet.ip_version for subnet in subnets), port)
+
+
+def _supposing(cloud: Cloud, values: dict[str, Any], additional: Sequence[AdditionalVip]) -> Cloud:
+    primary = FixedIp(subnet_id=values.get("vip_subnet_id") or "", ip_address=values.get("vip_address"))
+    others = (FixedIp(subnet_id=vip.subnet_id, ip_address=vip.ip_address) for vip in additional)
+    return cloud.supposing(values.get("vip_network_id"), values.get("vip_port_id"), (primary, *others))
 
 
 def port_request(load_balancer: LoadBalancer, chosen: Plan) -> PortRequest:
@@ -107,7 +114,7 @@ def _network(cloud: Cloud, network_id: str) -> Network:
 
 def _free_port(cloud: Cloud, port_id: str, projects: Sequence[str | None]) -> Port:
     port = cloud.port(port_id)
-    if port is None or port.project_id not in projects:
+    if port is None or port.project_id not in (None, *projects):
         raise Invalid(f"Port {port_id} not found.", field="vip_port_id")
     if port.device_id:
         raise invalid_field("vip_port_id", port_id, f"Port {port_id} is already used by {port.device_id}.")

@@ -23,6 +23,11 @@ class Section(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     pass
 
 
+class Drivers(Section, frozen=True):
+    kind: Literal["openstack", "noop"] = "openstack"
+    """noop: networks, servers and amphorae are pretended. Any id is taken, and no traffic flows."""
+
+
 class Database(Section, frozen=True):
     url: str = "sqlite:///hydria.db"
     """SQLAlchemy URL of the load balancers' database."""
@@ -155,6 +160,7 @@ class Log(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
+    drivers: Drivers = Drivers()
     database: Database = Database()
     identity: Identity = Identity()
     api: Api = Api()

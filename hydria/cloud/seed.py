@@ -37,7 +37,7 @@ def seed(config: Config, identity: Identity, network: Network, images: Images) -
     """Each part is made in one transaction, so an interrupted first start is completed by the next."""
     if identity.projects.find("admin") is None:
         seed_identity(config, identity)
-    if config.fabric.kind != "none" and not network.networks.documents(CLOUD, {})[0]:
+    if (config.fabric.kind != "none" or config.drivers.kind == "noop") and not network.networks.documents(CLOUD, {})[0]:
         seed_networks(config, identity, network)
     if config.cloud.hypervisor == "namespace" and not images.find({"name": [NAMESPACE_IMAGE]}):
         seed_image(config, identity, images)

@@ -1,5 +1,6 @@
 """Brings one load balancer to what its graph says. Reads top-down; every step finds what an earlier round made."""
 
+import dataclasses
 import time
 
 import msgspec
@@ -64,7 +65,10 @@ class LoadBalancers:
             self._amphorae.succeed(running, observed)
             # Once more: what its predecessor had is free now, and whoever asked meanwhile was told of the wrong NIC.
             return Again(f"Amphora {running.row.id} has just taken over.", after=0, generation=graph.generation)
-        return _done(graph.generation, spec, observed, plugged, running)
+        done = _done(graph.generation, spec, observed, plugged, running)
+        # Whoever pretends to serve does not begin to serve.
+        serves = self._outside.config.drivers.kind != "noop"
+        return dataclasses.replace(done, outcome=dataclasses.replace(done.outcome, serves=serves))
 
     def _desired(self, graph: Graph, running: Running, plugged: nics.Plugged) -> Spec:
         ports = (running.base_port, *plugged.used)

@@ -24,6 +24,10 @@ def base_port(amphora_id: str) -> str:
     return f"octavia-lb-vrrp-{amphora_id}"
 
 
+def is_base_port(name: str) -> bool:
+    return name.startswith(base_port(""))
+
+
 def member_port(amphora_id: str) -> str:
     """The same for each of an amphora's member networks: the network tells them apart."""
     return f"octavia-lb-member-{amphora_id}"

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from hydria.base.config import Config
 from hydria.base.errors import HydriaError
 from hydria.base.log import Logger
+from hydria.controller import names
 from hydria.controller.health import Health, Receiver
 from hydria.controller.leftovers import Sweeper
 from hydria.controller.load_balancer import LoadBalancers
@@ -24,6 +25,8 @@ from hydria.drivers.amphora import AmphoraClient
 from hydria.drivers.amphora_client import HttpsAmphoraClient
 from hydria.drivers.certificates import Authority, ensure_ca
 from hydria.drivers.cloud import Cloud
+from hydria.drivers.noop import NOTHING_IS_REAL, NoopCloud
+from hydria.drivers.noop_amphorae import NoopAmphorae
 from hydria.drivers.openstack import OpenStackCloud
 from hydria.store.database import Database
 from hydria.store.queue import Queue
@@ -32,6 +35,9 @@ from hydria.store.wake import WakeReceiver
 _WRITE_SECONDS = 0.5
 _WATCH_SECONDS = 0.25
 _SWEEP_SECONDS = 30.0
+_BEAT_SECONDS = 0.5
+_REMEMBERED = 100_000
+"""Ports of pretended amphorae."""
 _STOP_POLL = 0.2
 _STOP_SECONDS = 0.5
 
@@ -45,14 +51,27 @@ def run(config: Config) -> None:
         signal.signal(number, lambda *_: stopping.set())
     with ExitStack() as cleanup:
         authority = ensure_ca(Path(config.certificates.directory))
-        client = HttpsAmphoraClient(authority.client_context())
-        cleanup.callback(client.close)
-        cloud = OpenStackCloud(config.identity)
-        cleanup.callback(cloud.close)
-        controller = Controller(config, cloud, client, authority, stopping)
+        controller = (_pretending if config.drivers.kind == "noop" else _real)(config, authority, stopping, cleanup)
         cleanup.callback(controller.stop)
         controller.start()
         stopping.wait()
+
+
+def _real(config: Config, authority: Authority, stopping: threading.Event, cleanup: ExitStack) -> "Controller":
+    client = HttpsAmphoraClient(authority.client_context())
+    cleanup.callback(client.close)
+    cloud = OpenStackCloud(config.identity)
+    cleanup.callback(cloud.close)
+    return Controller(config, cloud, client, authority, stopping)
+
+
+def _pretending(config: Config, authority: Authority, stopping: threading.Event, _cleanup: ExitStack) -> "Controller":
+    log.warning(NOTHING_IS_REAL)
+    amphorae = NoopAmphorae(authority.heartbeat_key)
+    cloud = NoopCloud(memory=_REMEMBERED, stands=names.is_base_port, power_off=amphorae.power_off)
+    controller = Controller(config, cloud, amphorae, authority, stopping)
+    controller.also_every("noop-heartbeats", _BEAT_SECONDS, lambda: controller.hear(amphorae.heartbeats()))
+    return controller
 
 
 class Controller:
@@ -91,10 +110,20 @@ class Controller:
         self._receiver = Receiver(options.heartbeat_bind_host, options.heartbeat_bind_port)
         self._wake = WakeReceiver(options.wake_socket) if options.wake_socket is not None else None
         self._threads: list[threading.Thread] = []
+        self._also: list[Callable[[], None]] = []
 
     @property
     def heartbeat_port(self) -> int:
         return self._receiver.port
+
+    def also_every(self, name: str, seconds: float, action: Callable[[], object]) -> None:
+        """To be said before `start`."""
+        self._also.append(partial(self._every, name, seconds, action))
+
+    def hear(self, heartbeats: Iterable[bytes]) -> None:
+        """Of amphorae that live in this process."""
+        for datagram in heartbeats:
+            self._health.take(datagram, time.time())
 
     def start(self) -> None:
         options = self._config
@@ -109,6 +138,8 @@ class Controller:
         self._every("sweeper", _SWEEP_SECONDS, self._sweeper.sweep)
         # What every amphora needs is asked for before the first one does.
         self._thread("lookups", self._look_up)
+        for begin in self._also:
+            begin()
         if self._wake is not None:
             self._thread("wake", partial(self._listen, self._wake))
         log.info("controller started", workers=options.workers, heartbeats=self.heartbeat_port)

@@ -45,7 +45,8 @@ class Port(Struct, kw_only=True, frozen=True):
     device_id: str = ""
     device_owner: str = ""
     status: str = "DOWN"
-    project_id: str = ""
+    project_id: str | None = ""
+    """None: the cloud does not tell."""
     qos_policy_id: str | None = None
     allowed_addresses: tuple[str, ...] = ()
     trusted: bool = False
@@ -139,6 +140,9 @@ class Cloud(Protocol):
 
     def seen_by(self, token: str) -> "Cloud":
         """The same, but `network`, `subnet`, `port` and `exists` find only what that token's owner may see."""
+
+    def supposing(self, network_id: str | None, port_id: str | None, fixed_ips: Sequence[FixedIp]) -> "Cloud":
+        """What a request says of its VIPs ("": a subnet that it does not name). Only a pretended cloud makes it so."""
 
     def network(self, id_or_name: str) -> Network | None: ...
 

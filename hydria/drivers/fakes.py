@@ -136,6 +136,10 @@ class FakeCloud(FakeSecurityGroups):
         view._unseen = self.hidden[token]  # noqa: SLF001 - a copy of ourselves
         return view
 
+    def supposing(self, network_id: str | None, port_id: str | None, fixed_ips: Sequence[FixedIp]) -> "FakeCloud":
+        del network_id, port_id, fixed_ips
+        return self
+
     # Networks.
 
     def network(self, id_or_name: str) -> Network | None:

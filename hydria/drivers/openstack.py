@@ -17,6 +17,7 @@ from hydria.base.config import Identity
 from hydria.base.errors import Conflict, Forbidden, HydriaError, Invalid, NotFound, Retryable, Terminal, Unauthorized
 from hydria.drivers import openstack_shapes as shapes
 from hydria.drivers.cloud import (
+    FixedIp,
     Network,
     Port,
     PortRequest,
@@ -78,6 +79,10 @@ class OpenStackCloud:
         view = copy.copy(self)
         view._token = token  # noqa: SLF001 - a copy of ourselves
         return view
+
+    def supposing(self, network_id: str | None, port_id: str | None, fixed_ips: Sequence[FixedIp]) -> "OpenStackCloud":
+        del network_id, port_id, fixed_ips
+        return self
 
     # Networks.
 

@@ -1,6 +1,6 @@
 """Rules between fields and between resources: pure, and the same for a POST, a full-graph POST and a PUT.
 
-Each function raises Invalid (400), Conflict (409) or Unsupported (501), or returns what it was asked for.
+Each function raises Invalid (400) or Conflict (409), or returns what it was asked for.
 """
 
 import ipaddress
@@ -9,13 +9,11 @@ from typing import Final
 
 import msgspec
 
-from hydria.base.errors import Conflict, Invalid, Unsupported, invalid_field
-from hydria.model.field import fields
+from hydria.base.errors import Conflict, Invalid, invalid_field
 from hydria.model.flavor import FlavorData
 from hydria.model.listener import Listener, layer4
 from hydria.model.load_balancer import LoadBalancer, Topology, VnicType
 from hydria.model.pool import HealthMonitor, Member, Pool, SessionPersistence
-from hydria.model.resource import Provisioned
 
 POOL_PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "TCP": ("TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2"),
@@ -34,17 +32,6 @@ MONITOR_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Pool protocol → types its health monitor may have."""
 
-SERVED: Final[Mapping[str, tuple[str, ...]]] = {
-    "listener protocol": ("HTTP", "HTTPS", "TCP"),
-    "pool protocol": ("HTTP", "HTTPS", "PROXY", "PROXYV2", "TCP"),
-    "lb_algorithm": ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"),
-    "health monitor type": ("HTTP", "HTTPS", "TCP"),
-    "loadbalancer_topology": ("SINGLE",),
-    "L7 policies": (),
-    "TLS option": (),
-}
-"""What the amphorae of this version do; the rest of the API's values are answered with 501."""
-
 FORWARDING_HEADERS: Final = (
     "X-Forwarded-For",
     "X-Forwarded-Port",
@@ -59,34 +46,6 @@ _HTTP_DEFAULTS: Final = {"http_method": "GET", "url_path": "/", "expected_codes"
 _HTTP_ONLY: Final = (*_HTTP_DEFAULTS, "http_version", "domain_name")
 
 
-TLS_OPTIONS: Final[Mapping[type[Provisioned], tuple[str, ...]]] = {
-    Listener: (
-        *("default_tls_container_ref", "sni_container_refs", "client_ca_tls_container_ref", "client_crl_container_ref"),
-        *("client_authentication", "tls_ciphers", "tls_versions", "alpn_protocols"),
-        *("hsts_max_age", "hsts_include_subdomains", "hsts_preload"),
-    ),
-    Pool: (
-        *("tls_enabled", "tls_container_ref", "ca_tls_container_ref", "crl_container_ref"),
-        *("tls_ciphers", "tls_versions", "alpn_protocols"),
-    ),
-}
-
-
-def _check_tls_served(resource: Listener | Pool) -> None:
-    """Whoever asks for TLS must not get less than that without a word."""
-    for field in fields(type(resource)):
-        if field.name in TLS_OPTIONS[type(resource)] and getattr(resource, field.name) != field.default_value():
-            check_served("TLS option", field.name)
-
-
-def check_served(option: str, value: str) -> None:
-    if value not in SERVED[option]:
-        raise Unsupported(
-            f"Provider 'amphora' does not support a requested option: {option} {value} is not available in this "
-            f"version (available: {', '.join(SERVED[option]) or 'none'})."
-        )
-
-
 def check_load_balancer(load_balancer: LoadBalancer, listeners: Iterable[Listener]) -> None:
     if not load_balancer.vip_sg_ids:
         return
@@ -97,12 +56,6 @@ def check_load_balancer(load_balancer: LoadBalancer, listeners: Iterable[Listene
 
 
 def check_flavor_data(data: FlavorData) -> None:
-    if data.loadbalancer_topology is not None:
-        check_served("loadbalancer_topology", data.loadbalancer_topology)
-    _check_vf_settings(data)
-
-
-def _check_vf_settings(data: FlavorData) -> None:
     settings = [name for name in VF_SETTINGS if getattr(data, name) is not None]
     if settings and not (data.sriov_vip or data.allow_member_sriov):
         raise Invalid(
@@ -119,9 +72,7 @@ def _check_vf_settings(data: FlavorData) -> None:
 
 
 def topology(data: FlavorData, default: Topology) -> Topology:
-    chosen = data.loadbalancer_topology or default
-    check_served("loadbalancer_topology", chosen)
-    return chosen
+    return data.loadbalancer_topology or default
 
 
 def vip_vnic_type(data: FlavorData) -> VnicType:
@@ -144,8 +95,6 @@ def check_listener(
     listener: Listener, load_balancer: LoadBalancer, families: Collection[int], siblings: Iterable[Listener]
 ) -> None:
     """`siblings`: all listeners of the load balancer; the one with this id is passed over."""
-    check_served("listener protocol", listener.protocol)
-    _check_tls_served(listener)
     _check_insert_headers(listener)
     _check_allowed_cidrs(listener, load_balancer, families)
     key = (layer4(listener.protocol), listener.protocol_port)
@@ -200,9 +149,6 @@ def check_no_default_pool(listener: Listener) -> None:
 
 
 def check_pool(pool: Pool) -> None:
-    check_served("pool protocol", pool.protocol)
-    _check_tls_served(pool)
-    check_served("lb_algorithm", pool.lb_algorithm)
     if pool.session_persistence is not None:
         _check_persistence(pool.session_persistence, pool.protocol)
 
@@ -247,7 +193,6 @@ def check_health_monitor(monitor: HealthMonitor, pool: Pool, *, allow_ping: bool
         )
     if monitor.type == "PING" and not allow_ping:
         raise Invalid("The selected health monitor type is not allowed in this deployment: PING", field="type")
-    check_served("health monitor type", monitor.type)
     if monitor.type not in HTTP_MONITORS:
         for name in _HTTP_ONLY:
             if getattr(monitor, name) is not None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
-from hydria.model.pool import HealthMonitor, Member
+from hydria.model.pool import HealthMonitor, Member, Pool
 from hydria.model.resource import Provisioned
 from hydria.model.status import OperatingStatus, ProvisioningStatus
 from hydria.store import amphorae, events
@@ -18,6 +19,8 @@ from hydria.store.queue import HELD, Claim, Queue, holder, release
 from hydria.store.tables import below, dirty, table
 
 _LB = table(LoadBalancer)
+_HEARD_OF = (LoadBalancer, Listener, Pool, Member)
+"""What heartbeats tell of."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Outcome:
     load_balancer_fault: str | None = None
     stays: str | None = None
     """The amphora whose failover came to nothing, as the load balancer's fault says. It serves all that was asked."""
+    serves: bool = True
+    """False: only heartbeats tell the operating statuses of what traffic goes through."""
 
 
 def settle(database: Database, queue: Queue, claim: Claim, outcome: Outcome) -> bool:
@@ -49,7 +54,7 @@ def settle(database: Database, queue: Queue, claim: Claim, outcome: Outcome) -> 
             for resource in reversed(CHILDREN):
                 _settle_children(tx, resource, claim.load_balancer_id, outcome)
         if current:
-            _settle_load_balancer(tx, lb, outcome.load_balancer_fault)
+            _settle_load_balancer(tx, lb, outcome)
             if outcome.stays is not None:
                 amphorae.give_up_failover(tx, outcome.stays)
         release(tx, claim, at=None if current else queue.clock(), attempts=0)
@@ -101,9 +106,10 @@ def _concerned(resource: type[Provisioned]) -> sa.Select[Any]:
     )
 
 
-def _settle_load_balancer(tx: Transaction, row: sa.RowMapping, fault: str | None) -> None:
+def _settle_load_balancer(tx: Transaction, row: sa.RowMapping, outcome: Outcome) -> None:
+    fault = outcome.load_balancer_fault
     status = ProvisioningStatus.ACTIVE if fault is None else ProvisioningStatus.ERROR
-    _write_statuses(tx, LoadBalancer, {row["id"]: (row, status)})
+    _write_statuses(tx, LoadBalancer, {row["id"]: (row, status)}, serves=outcome.serves)
     faults, well = ({}, [row["id"]]) if fault is None else ({row["id"]: fault}, [])
     events.explain(tx, row["id"], LoadBalancer, faults, well)
 
@@ -124,17 +130,26 @@ def _settle_children(tx: Transaction, resource: type[Provisioned], lb_id: str, o
     if gone:
         tx.execute(sa.delete(table(resource)).where(table(resource).c.id.in_(gone)))
     if found:
-        _write_statuses(tx, resource, found)
+        _write_statuses(tx, resource, found, serves=outcome.serves)
         faults = {id_: outcome.faults[id_] for id_ in found if id_ in outcome.faults}
         well = [id_ for id_, (_, status) in found.items() if status is ProvisioningStatus.ACTIVE]
         events.explain(tx, lb_id, resource, faults, well)
 
 
 def _write_statuses(
-    tx: Transaction, resource: type[Provisioned], found: Mapping[str, tuple[sa.RowMapping, ProvisioningStatus]]
+    tx: Transaction,
+    resource: type[Provisioned],
+    found: Mapping[str, tuple[sa.RowMapping, ProvisioningStatus]],
+    *,
+    serves: bool,
 ) -> None:
+    heard_of = not serves and resource in _HEARD_OF
     values = [
-        {"at": id_, "status": status, "operating": _operating(resource, row, status)}
+        {
+            "at": id_,
+            "status": status,
+            "operating": row["operating_status"] if heard_of else _operating(resource, row, status),
+        }
         for id_, (row, status) in found.items()
     ]
     tx.execute(_update(resource), values)

@@ -20,6 +20,7 @@ from hydria.cli.up.child import Child
 from hydria.cli.up.clouds import clouds_yaml
 from hydria.cli.up.state import StateDirectory, write_secret
 from hydria.cli.up.supervisor import supervise
+from hydria.drivers.noop import NOTHING_IS_REAL
 
 logger = log.Logger(__name__)
 app = typer.Typer()
@@ -53,6 +54,10 @@ def up(
         Literal["namespace", "qemu"] | None,
         typer.Option(help="namespace: servers are containers; qemu: virtual machines, from images. [namespace]"),
     ] = None,
+    noop: Annotated[
+        bool,
+        typer.Option("--noop", help="Pretend: any id is taken, all is ACTIVE at once, nothing is made. Not as root."),
+    ] = False,
 ) -> None:
     """Run cloud, api and controller on this machine, in the foreground, until SIGTERM or Ctrl-C.
 
@@ -70,10 +75,13 @@ def up(
         pfs=tuple(pf or ()),
         bridges=tuple(bridge or ()),
         hypervisor=hypervisor,
+        noop=noop,
     )
     with state.held():
         _log_to(state.logs / "up.log")
         config = _configuration(state, options)
+        if noop:
+            logger.warning(NOTHING_IS_REAL)
         the_fabric.ensure(config)
         _check_ports(config)
         write_secret(state.clouds, clouds_yaml(config))
@@ -124,7 +132,10 @@ def _until_ready(state: StateDirectory, config: Config, children: dict[str, Chil
     state.ready.touch()
     notify("READY=1")
     urls = f"load balancer API {config.cloud.load_balancer_url}, identity {config.identity.auth_url}"
-    print(f"Hydria is ready: {urls}, export OS_CLIENT_CONFIG_FILE={state.clouds} OS_CLOUD=demo", flush=True)
+    ready = (
+        "Hydria is ready (--noop: load balancers are pretended)" if config.drivers.kind == "noop" else "Hydria is ready"
+    )
+    print(f"{ready}: {urls}, export OS_CLIENT_CONFIG_FILE={state.clouds} OS_CLOUD=demo", flush=True)
 
 
 def _log_to(path: Path) -> None:

@@ -17,6 +17,10 @@ USERS = ("admin", "hydria", "demo")
 SOCKET_PATH_LIMIT = 100
 """Of a unix socket's path the kernel takes 107 bytes; a sender's temporary name must fit as well."""
 
+LOOPBACK = "127.0.0.1"
+PRETENDED_INTERVAL, PRETENDED_TIMEOUT = 30.0, 3600.0
+"""Of heartbeats of pretended amphorae. They are never lost; those of an earlier start speak up one by one."""
+
 CLOUD_METRICS_PORT, CONTROLLER_METRICS_PORT = 9878, 9879
 
 FreePort = Callable[[str, int, socket.SocketKind], int]
@@ -35,6 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     bridges: tuple[str, ...] = ()
     """PHYSICAL_NETWORK=BRIDGE"""
     hypervisor: Literal["namespace", "qemu"] | None = None
+    noop: bool = False
 
 
 def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePort) -> Config:
@@ -43,10 +48,11 @@ def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePo
     wake = root / "wake"
     default = Config()
     replace = msgspec.structs.replace
-    machine = str(ipaddress.ip_network(fabric.management_prefix)[1])
-    bind = options.bind or "127.0.0.1"
+    bind = options.bind or LOOPBACK
+    machine = LOOPBACK if options.noop else str(ipaddress.ip_network(fabric.management_prefix)[1])
     config = replace(
         default,
+        drivers=replace(default.drivers, kind="noop" if options.noop else default.drivers.kind),
         database=replace(default.database, url=f"sqlite:///{root}/hydria.db"),
         identity=replace(default.identity, password=passwords["hydria"]),
         api=replace(default.api, bind_port=free_port(bind, default.api.bind_port, socket.SOCK_STREAM)),
@@ -74,12 +80,16 @@ def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePo
         ),
     )
     heartbeats = replace(config.controller, heartbeat_address=f"{machine}:{config.controller.heartbeat_bind_port}")
+    if options.noop:
+        heartbeats = replace(heartbeats, heartbeat_interval=PRETENDED_INTERVAL, heartbeat_timeout=PRETENDED_TIMEOUT)
+        return with_options(replace(config, controller=heartbeats), replace(options, bind=bind))
     named = replace(options, host_names=options.host_names or (socket.gethostname(),), bind=bind)
     return with_options(replace(config, controller=heartbeats), named)
 
 
 def with_options(config: Config, options: Options) -> Config:
     """A later start's options win over what was remembered; fabric and hypervisor stay. Raises Invalid."""
+    _refuse_other_drivers(options, config)
     fabric = config.fabric
     for name, given, is_now in (
         ("--fabric", options.fabric, fabric.kind),
@@ -98,6 +108,30 @@ def with_options(config: Config, options: Options) -> Config:
     made = _sriov_hosts(options, config) if fabric.kind == "sriov" else _software_hosts(options, config)
     config = replace(config, cloud=replace(config.cloud, hosts=made))
     return config if options.bind is None else _bound(config, options.bind)
+
+
+def _refuse_other_drivers(options: Options, config: Config) -> None:
+    """What is pretended and what is real never meet in one state directory."""
+    noop = config.drivers.kind == "noop"
+    if options.noop and not noop:
+        raise Invalid("--noop: this state directory was made without it, and its load balancers are real.")
+    if noop and not options.noop:
+        raise Invalid("This state directory was made with --noop: its load balancers are pretended. Give --noop again.")
+    if noop:
+        for name in ("fabric", "fabric_name", "host_names", "vfs", "pfs", "bridges", "hypervisor"):
+            if getattr(options, name):
+                raise Invalid(f"--noop has no fabric and no servers: {_OPTIONS[name]} means nothing with it.")
+
+
+_OPTIONS = {
+    "fabric": "--fabric",
+    "fabric_name": "--fabric-name",
+    "host_names": "--host-name",
+    "vfs": "--vfs",
+    "pfs": "--pf",
+    "bridges": "--bridge",
+    "hypervisor": "--hypervisor",
+}
 
 
 def _refuse_others_options(options: Options, fabric: Fabric) -> None:

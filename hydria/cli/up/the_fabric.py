@@ -21,6 +21,8 @@ logger = log.Logger(__name__)
 
 def choose(options: Options) -> Fabric:
     """For a first start: free name, free prefix. Raises Conflict when the wanted name is taken."""
+    if options.noop:
+        return Fabric()
     taken = namespaces.all_named()
     default = Fabric().name
     if options.fabric_name is None:
@@ -85,4 +87,6 @@ def _users(config: Config) -> dict[tuple[str, str], list[str]]:
 
 def ensure(config: Config) -> None:
     """What is missing is made; what is there stays, with the servers plugged into it."""
+    if config.drivers.kind == "noop":
+        return
     fabric_of(config).ensure()

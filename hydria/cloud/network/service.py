@@ -24,8 +24,8 @@ MANAGEMENT = "mgmt"
 
 def physical_networks(config: Config) -> frozenset[str]:
     of_hosts = {name for host in config.cloud.hosts for name in host.pfs.values()}
-    software = config.fabric.physical_networks if config.fabric.kind == "software" else ()
-    return frozenset({MANAGEMENT, *of_hosts, *software})
+    software = config.fabric.kind == "software" or config.drivers.kind == "noop"
+    return frozenset({MANAGEMENT, *of_hosts, *(config.fabric.physical_networks if software else ())})
 
 
 class Network:

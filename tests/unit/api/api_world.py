@@ -18,7 +18,7 @@ from hydria.api.policy import Policy
 from hydria.base.config import Api, Config
 from hydria.base.errors import Unauthorized
 from hydria.drivers.fakes import FakeCloud
-from hydria.model import rules
+from hydria.model.served import AMPHORA
 from hydria.store.database import Database
 from hydria.store.queue import Queue
 from hydria.store.wake import WakeSender
@@ -165,7 +165,7 @@ def a_cloud() -> FakeCloud:
 def served(option: str, *values: str) -> Iterator[None]:
     """As if the amphorae of this version did `values`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(rules.SERVED, option, values)  # type: ignore[arg-type] # a dict: only its type says Mapping
+        patch.setitem(AMPHORA.choices, option, values)  # type: ignore[arg-type] # a dict: only its type says Mapping
         yield
 
 

@@ -226,7 +226,7 @@ def changed(path: str, value: Any):
     [
         pytest.param(("listeners", 1, "protocol_port"), 80, 409, "already using", id="two on one port"),
         pytest.param(("listeners", 0, "default_pool"), {"name": "red"}, 400, "red", id="no such pool"),
-        pytest.param(("listeners", 0, "protocol"), "UDP", 501, "support", id="protocol of a nested listener"),
+        pytest.param(("listeners", 0, "protocol"), "UDP", 400, "valid option", id="protocol of a nested listener"),
         pytest.param(("listeners", 0, "loadbalancer_id"), "x", 400, "Unknown attribute", id="listener's parent"),
         pytest.param(("listeners", 0, "allowed_cidrs"), ["::/0"], 400, "family", id="family of no VIP"),
         pytest.param(("pools", 0, "name"), "green", 400, "uniquely", id="a name twice"),

@@ -19,7 +19,6 @@ def world(shared_world: World) -> World:
         pytest.param('{"colour": "red"}', 501, "colour", id="unknown key"),
         pytest.param('{"sriov_vip": "true"}', 501, "sriov_vip", id="text for a boolean"),
         pytest.param('{"loadbalancer_topology": "RING"}', 501, "loadbalancer_topology", id="unknown topology"),
-        pytest.param('{"loadbalancer_topology": "ACTIVE_STANDBY"}', 501, "ACTIVE_STANDBY", id="not available yet"),
         pytest.param('{"compute_flavor": "huge"}', 400, "Compute flavor huge not found.", id="missing compute flavor"),
         pytest.param('{"vf_trust": true}', 400, "needs sriov_vip or allow_member_sriov", id="settings of no VF"),
         pytest.param('{"sriov_vip": true, "vf_trust": "on"}', 501, "vf_trust", id="text for a VF's boolean"),
@@ -39,6 +38,18 @@ def test_flavor_data(world: World, there: Any, data: Any, status: int, text: str
     refuse(world, there, "POST /flavorprofiles", {"flavorprofile": body}, (status, text), who="admin")
     change = {"flavorprofile": {"flavor_data": data}}
     refuse(world, there, "PUT /flavorprofiles/@profile", change, (status, text), who="admin")
+
+
+def test_a_topology_that_is_not_served(world: World, there: Any):
+    data = '{"loadbalancer_topology": "ACTIVE_STANDBY"}'
+    body = {"name": "p", "provider_name": "amphora", "flavor_data": data}
+    refuse(world, there, "POST /flavorprofiles", {"flavorprofile": body}, (501, "ACTIVE_STANDBY"), who="admin")
+    unused = {
+        "profile": world.post("/flavorprofiles", {"flavorprofile": {**body, "flavor_data": "{}"}}, who="admin")["id"]
+    }
+    change = {"flavorprofile": {"flavor_data": data}}
+    refuse(world, unused, "PUT /flavorprofiles/@profile", change, (501, "ACTIVE_STANDBY"), who="admin")
+    refuse(world, there, "PUT /flavorprofiles/@profile", change, (409, "in use"), who="admin")
 
 
 ADMIN, OTHER, READER = "admin", "other", "demo-reader"

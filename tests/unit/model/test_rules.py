@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hydria.base.errors import Conflict, Invalid, Unsupported
+from hydria.base.errors import Conflict, Invalid
 from hydria.model import rules
 from hydria.model.flavor import FlavorData
 from hydria.model.listener import Listener, layer4
@@ -66,8 +66,6 @@ def test_pairs_of_pool_and_monitor(protocol: str):
         try:
             rules.check_health_monitor(monitor(type=kind), pool(protocol=protocol), allow_ping=True)
             verdict = True
-        except Unsupported:
-            verdict = True  # it would fit, but is not served yet
         except Invalid:
             verdict = False
         assert verdict == (kind in fitting), kind
@@ -151,38 +149,3 @@ def test_http_defaults_fill_only_what_is_missing():
 )
 def test_topology(asked: Any, default: Any, chosen: Any):
     assert rules.topology(FlavorData(loadbalancer_topology=asked), default) == chosen
-
-
-def test_a_topology_that_is_not_served_is_not_accepted():
-    with pytest.raises(Unsupported, match="ACTIVE_STANDBY"):
-        rules.topology(FlavorData(), "ACTIVE_STANDBY")
-    with pytest.raises(Unsupported, match="ACTIVE_STANDBY"):
-        rules.check_flavor_data(FlavorData(loadbalancer_topology="ACTIVE_STANDBY"))
-
-
-@pytest.mark.parametrize(
-    ("resource", "options"),
-    [
-        pytest.param("listener", {"default_tls_container_ref": "https://keys/v1/containers/1"}, id="certificate"),
-        pytest.param("listener", {"sni_container_refs": ["https://keys/v1/containers/1"]}, id="SNI"),
-        pytest.param("listener", {"client_authentication": "MANDATORY"}, id="client authentication"),
-        pytest.param("listener", {"hsts_max_age": 0}, id="HSTS, also of no time"),
-        pytest.param("pool", {"tls_enabled": True}, id="TLS to members"),
-        pytest.param("pool", {"tls_versions": ["TLSv1.3"]}, id="versions"),
-    ],
-)
-def test_tls_is_refused_and_not_passed_over(resource: str, options: dict[str, Any]):
-    def check() -> None:
-        if resource == "pool":
-            rules.check_pool(pool(**options))
-        else:
-            rules.check_listener(listener(**options), LB, {4}, [])
-
-    with pytest.raises(Unsupported, match=f"TLS option {next(iter(options))} is not available"):
-        check()
-
-
-def test_every_field_about_tls_is_known_as_one():
-    about = ("tls", "sni", "hsts", "alpn", "client_auth", "crl", "client_ca")
-    for resource, options in rules.TLS_OPTIONS.items():
-        assert {name for name in resource.__struct_fields__ if any(word in name for word in about)} == set(options)
