@@ -1,6 +1,6 @@
 # `make help` lists the targets. Everything runs in .venv, made from uv.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers unit root e2e lab image-test golden docs bench clean
+.PHONY: help setup demo test check lint types layers unit root e2e lab image-test golden docs bench bench-api clean
 SHELL := /bin/sh
 RUN := scripts/uv run --frozen --all-extras --no-sync
 
@@ -57,13 +57,17 @@ golden: ## rewrite tests/golden from the renderers, but for recorded specs; read
 docs: ## rewrite docs/configuration.md from hydria/base/config.py
 	$(RUN) python scripts/configuration.py
 
-bench: setup ## create to first byte, VF against normal port in the lab, boot of the image, into docs/benchmarks.md (as root)
+bench: setup ## the API against Octavia's, create to first byte, VF against normal port in the lab, boot of the image, into docs/benchmarks.md (as root)
 	@scripts/setup --lab
 	@scripts/setup --image
+	@$(MAKE) --no-print-directory bench-api
 	@$(RUN) python bench/create_to_first_byte.py
 	@$(RUN) python -m lab --timeout 1800 --command 'PYTHONPATH=tests:tests/lab python bench/vf_against_normal_lab.py $$LAB_OUTPUT/vf.json'
 	@$(RUN) python bench/vf_against_normal.py --page-of build/lab/runs/latest/plain/output/vf.json
 	@PYTHONPATH=. $(RUN) python bench/boot.py
+
+bench-api: ## the API against Octavia's alone, into docs/benchmarks.md; OCTAVIA_PEER names the Octavia
+	@$(RUN) python bench/api.py
 
 clean: ## remove what make and the tests have made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
