@@ -56,6 +56,10 @@ def main() -> None:
         console.print(f"{PEER} names no Octavia to compare with, so nothing is measured: see docs/benchmarks.md.")
         return
     try:
+        if program is not None:
+            api_servers.ask_peer(
+                program, "env"
+            )  # before ours is measured, for nothing if there is none to compare with
         figures = _measured(program or "", arguments, console)
     except HydriaError as error:
         sys.exit(f"bench: {error}")
@@ -136,7 +140,8 @@ def _section(figures: Figures) -> str:
     about = (
         f"{page.machine()}, CPython {sys.version.split()[0]}. `hydria up --noop` and Octavia 19 with no-op drivers, "
         f"one after the other, each alone with an empty database and {api_servers.PROCESSES} API processes; Hydria "
-        "with SQLite, Octavia with MariaDB, RabbitMQ, memcached and Keystone, which its memory includes. Median / 95th "
+        "with SQLite, Octavia with MariaDB, RabbitMQ, memcached and Keystone, included in its memory. MariaDB flushes "
+        "each commit to the disk, SQLite every few hundred ([0057](design/0057-speed-of-the-api.md)). Median / 95th "
         "percentile. The slower one is asked less often: "
         f"{theirs.creates} creates one at a time, {theirs.concurrent} from {CLIENTS} clients (Hydria: {ours.creates} "
         f"and {ours.concurrent}), {theirs.trees} trees ({ours.trees}), {theirs.lists} lists ({ours.lists}), "

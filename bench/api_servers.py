@@ -74,27 +74,30 @@ def hydria() -> Iterator[Target]:
 
 @contextlib.contextmanager
 def peer(program: str) -> Iterator[Target]:
-    """Raises BenchFailed."""
-    directory = Path(os.environ.get("PEER_DIR") or Path.home() / ".cache" / "octavia-peer")
-
-    def kit(*arguments: str, check: bool = True) -> str:
-        environment = {"PEER_DIR": str(directory), "PEER_PROCESSES": str(PROCESSES)}
-        return process.run([program, *arguments], timeout=PEER_SECONDS, environment=environment, check=check).stdout
-
-    kit("stop", "octavia")
-    kit("start", "infra")
+    """Raises HydriaError."""
+    ask_peer(program, "stop", "octavia")
     try:
-        kit("reset-db")
-        kit("start")
-        said = dict(re.findall(r"(OS_\w+)=(\S+)", kit("env")))
+        for arguments in (("start", "infra"), ("reset-db",), ("start",)):
+            ask_peer(program, *arguments)
+        said = dict(re.findall(r"(OS_\w+)=(\S+)", ask_peer(program, "env")))
         yield Target(
             "Octavia",
             shlex.split(said["OS_AUTH_URL"])[0],
             shlex.split(said["OS_PASSWORD"])[0],
-            lambda: [int(file.read_text()) for file in (directory / "run").glob("*.pid")],
+            lambda: [int(file.read_text()) for file in (_peer_directory() / "run").glob("*.pid")],
         )
     finally:
-        kit("stop", check=False)
+        ask_peer(program, "stop")
+
+
+def ask_peer(program: str, *arguments: str) -> str:
+    """What it prints. Raises HydriaError."""
+    environment = {"PEER_DIR": str(_peer_directory()), "PEER_PROCESSES": str(PROCESSES)}
+    return process.run([program, *arguments], timeout=PEER_SECONDS, environment=environment).stdout
+
+
+def _peer_directory() -> Path:
+    return Path(os.environ.get("PEER_DIR") or Path.home() / ".cache" / "octavia-peer")
 
 
 def endpoint(target: Target) -> tuple[str, str, str]:
