@@ -70,23 +70,27 @@ class Stage:
         self,
         name: str,
         *,
-        host_names: Sequence[str],
+        host_names: Sequence[str] = (),
         vfs: int = 8,
         pfs: Mapping[str, str] | None = None,
         bridges: Mapping[str, str] | None = None,
         hypervisor: str | None = None,
+        noop: bool = False,
+        prefix: Sequence[str] = (),
     ) -> None:
-        """`pfs`, PF → physical network: this machine's own instead of software PFs, and `bridges`, the other way."""
+        """`pfs`, PF → physical network: this machine's own instead of software PFs, and `bridges`, the other way.
+
+        `noop`: there is neither fabric nor host. `prefix`: a command that runs the one behind it.
+        """
         # Unix sockets live below it, whose paths may have no more than 107 bytes.
         self.root = Path(tempfile.mkdtemp(prefix="hydria-"))
         self.state = StateDirectory(self.root / "state")
         self.fabric = name
-        self._options = [f"--host-name={host}" for host in host_names]
-        if pfs is None:
-            self._options += ["--fabric=software", f"--vfs={vfs}"]
-        else:
-            self._options += ["--fabric=sriov", *(f"--pf={pf}={network}" for pf, network in pfs.items())]
-            self._options += [f"--bridge={network}={bridge}" for network, bridge in (bridges or {}).items()]
+        self._noop, self._prefix = noop, prefix
+        self._options = ["--noop"]
+        if not noop:
+            self._options = [f"--fabric-name={name}", *(f"--host-name={host}" for host in host_names)]
+            self._options += _fabric_options(vfs, pfs, bridges)
         if hypervisor is not None:
             self._options.append(f"--hypervisor={hypervisor}")
         self._up: process.Process | None = None
@@ -116,10 +120,10 @@ class Stage:
         """Returns when it says that it is ready. Raises StageFailed."""
         # One that was killed outright has left it behind.
         self.state.ready.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "hydria.cli.main", "up", f"--state-dir={self.state.root}"]
+        argv = [*self._prefix, sys.executable, "-m", "hydria.cli.main", "up", f"--state-dir={self.state.root}"]
         with (self.root / "up.log").open("ab") as output:
             self._up = process.start(
-                [*argv, f"--fabric-name={self.fabric}", *self._options],
+                [*argv, *self._options],
                 stdout=output.fileno(),
                 stderr=output.fileno(),
                 new_session=True,
@@ -178,7 +182,8 @@ class Stage:
 
     def _remove_fabric(self) -> None:
         """The programs on its hosts end with it; on others they are ended."""
-        teardown.down(self.fabric)
+        if not self._noop:
+            teardown.down(self.fabric)
         while self._programs:
             program = self._programs.pop()
             program.kill()
@@ -189,6 +194,13 @@ class Stage:
         for directory in (self.state.root / "cloud" / "servers").glob("*"):
             with contextlib.suppress(OSError):  # there is none where the host has no cgroup v2
                 (cgroup.ROOT / "hydria" / directory.name).rmdir()
+
+
+def _fabric_options(vfs: int, pfs: Mapping[str, str] | None, bridges: Mapping[str, str] | None) -> list[str]:
+    if pfs is None:
+        return ["--fabric=software", f"--vfs={vfs}"]
+    options = ["--fabric=sriov", *(f"--pf={pf}={network}" for pf, network in pfs.items())]
+    return options + [f"--bridge={network}={bridge}" for network, bridge in (bridges or {}).items()]
 
 
 class TestHost(msgspec.Struct, frozen=True):

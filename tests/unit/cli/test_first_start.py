@@ -201,3 +201,26 @@ def test_clouds_yaml_has_the_three_logins():
     for cloud in clouds.values():
         assert cloud["auth"]["password"] == config.cloud.passwords[cloud["auth"]["username"]]
         assert cloud["auth"]["auth_url"] == config.identity.auth_url
+
+
+def test_what_is_pretended_needs_no_host_and_no_fabric():
+    config = first(Fabric(), noop=True)
+    assert (config.drivers.kind, config.fabric.kind, config.cloud.hosts) == ("noop", "none", ())
+    assert config.controller.heartbeat_bind_host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("made_with", "options", "text"),
+    [
+        pytest.param({"noop": True}, {}, "made with --noop", id="pretended, started as real"),
+        pytest.param({}, {"noop": True}, "made without it", id="real, started as pretended"),
+        pytest.param({"noop": True}, {"noop": True, "vfs": 3}, "--vfs", id="VFs"),
+        pytest.param({"noop": True}, {"noop": True, "fabric": "sriov"}, "--fabric", id="fabric"),
+        pytest.param({"noop": True}, {"noop": True, "hypervisor": "qemu"}, "--hypervisor", id="hypervisor"),
+        pytest.param({"noop": True}, {"noop": True, "host_names": ("a",)}, "--host-name", id="host"),
+    ],
+)
+def test_what_is_pretended_and_what_is_real_do_not_mix(made_with: Any, options: Any, text: str):
+    config = first(Fabric() if made_with else SOFTWARE, **made_with)
+    with pytest.raises(Invalid, match=text):
+        with_options(config, Options(**options))

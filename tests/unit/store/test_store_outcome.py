@@ -187,3 +187,11 @@ def test_what_became_worse_meanwhile_stays_so(database: Database, queue: Queue, 
     settle(database, queue, claim, Outcome(generation=generation, load_balancer_fault="x", stays="amphora-1"))
     assert cause(database) is Replacement.SERVER
     assert queue.next_due() is not None
+
+
+def test_where_nothing_serves_heartbeats_alone_tell(database: Database, queue: Queue, filled: Filled):
+    assert settle(database, queue, claimed(queue), Outcome(generation=0, serves=False))
+    assert statuses(database, LoadBalancer, filled.lb) == (Ps.ACTIVE, Op.OFFLINE)
+    assert statuses(database, Listener, filled.listener) == (Ps.ACTIVE, Op.OFFLINE)
+    assert statuses(database, Pool, filled.pool) == (Ps.ACTIVE, Op.OFFLINE)
+    assert statuses(database, HealthMonitor, filled.monitor) == (Ps.ACTIVE, Op.ONLINE)
