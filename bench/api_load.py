@@ -16,6 +16,8 @@ CLIENTS = 16
 MEMBERS = 1000
 BALANCERS = 1000
 PATIENCE = 600.0
+LOOP = {"first": 0.05, "share": 0.15}
+"""How clients in a closed loop ask: seldom enough not to keep a slow server from its work."""
 LISTENER = {"name": "l", "protocol": "HTTP", "protocol_port": 80}
 POOL = {"name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}
 MONITOR = {"type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 3, "url_path": "/"}
@@ -93,7 +95,7 @@ class Load:
         """Each client waits until its load balancer is ACTIVE before it creates the next one."""
 
         def one(number: int) -> None:
-            self._await_active(self._create(f"loop-{number}"), first=0.1, share=0.1)
+            self._await_active(self._create(f"loop-{number}"), **LOOP)
 
         with self._watched() as used:
             seconds = self._together(self._counts.concurrent, one)
