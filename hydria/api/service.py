@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import gc
 import signal
 import socket
 
@@ -12,6 +11,7 @@ from hydria.api import app, processes
 from hydria.api.call import Services
 from hydria.api.identity import Keystone
 from hydria.api.policy import Policy
+from hydria.base import garbage
 from hydria.base.config import Config
 from hydria.base.log import Logger
 from hydria.drivers.noop import NOTHING_IS_REAL, NoopCloud
@@ -61,9 +61,7 @@ def _answer(config: Config, bound: socket.socket | None = None) -> None:
     # Until uvicorn takes these signals itself; it raises them again when it has stopped, and a clean exit follows.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    # What has been made up to here stays: the garbage collector need not look at it again with every long list.
-    gc.collect()
-    gc.freeze()
+    garbage.spare_what_stays()
     try:
         server.run(None if bound is None else [bound])
     finally:

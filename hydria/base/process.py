@@ -1,4 +1,4 @@
-"""Runs other programs: the only module that may import subprocess.
+"""Runs other programs, and ends with the one that runs us: the only module that may import subprocess.
 
 Arguments are always a list, never a shell line; what a program prints is captured, so that an error can quote it.
 """
