@@ -1,6 +1,6 @@
 # `make help` lists the targets. Everything runs in .venv, made from uv.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers unit root e2e lab image-test golden docs bench bench-api clean
+.PHONY: help setup demo test check lint types layers unit root e2e lab image-test golden docs bench clean
 SHELL := /bin/sh
 RUN := scripts/uv run --frozen --all-extras --no-sync
 
@@ -66,6 +66,7 @@ bench: setup ## the API against Octavia's, create to first byte, VF against norm
 	@$(RUN) python bench/vf_against_normal.py --page-of build/lab/runs/latest/plain/output/vf.json
 	@PYTHONPATH=. $(RUN) python bench/boot.py
 
+.PHONY: bench-api
 bench-api: ## the API against Octavia's alone, into docs/benchmarks.md; OCTAVIA_PEER names the Octavia
 	@$(RUN) python bench/api.py
 
