@@ -68,13 +68,18 @@ docs: ## rewrite docs/configuration.md from hydria/base/config.py, and the table
 	$(RUN) python scripts/configuration.py
 	$(RUN) python scripts/compatibility.py
 
-bench: setup ## create to first byte, VF against normal port in the lab, boot of the image, into docs/benchmarks.md (as root)
+bench: setup ## the API against Octavia's, create to first byte, VF against normal port in the lab, boot of the image, into docs/benchmarks.md (as root)
 	@scripts/setup --lab
 	@scripts/setup --image
+	@$(MAKE) --no-print-directory bench-api
 	@$(RUN) python bench/create_to_first_byte.py
 	@$(RUN) python -m lab --timeout 1800 --command 'PYTHONPATH=tests:tests/lab python bench/vf_against_normal_lab.py $$LAB_OUTPUT/vf.json'
 	@$(RUN) python bench/vf_against_normal.py --page-of build/lab/runs/latest/plain/output/vf.json
 	@PYTHONPATH=. $(RUN) python bench/boot.py
+
+.PHONY: bench-api
+bench-api: ## the API against Octavia's alone, into docs/benchmarks.md; OCTAVIA_PEER names the Octavia
+	@$(RUN) python bench/api.py
 
 clean: ## remove what make and the tests have made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

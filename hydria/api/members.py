@@ -66,12 +66,12 @@ class Members(Part[Member]):
         check_subnets(call.cloud, asked, NotFound)  # 404 is the API's; a single POST has 400
         with call.services.database.write() as tx:
             pool = self._pool(tx, call)
+            draft = below.draft(tx, call, below.load_balancer(tx, pool.loadbalancer_id))
             there = _there(tx, pool)
             known = [values for values in asked if _key(values) in there]
             _check_named_once(known)
             named = set(map(_key, asked))
             gone = [] if additive else [member for key, member in there.items() if key not in named]
-            draft = below.draft(tx, call, below.load_balancer(tx, pool.loadbalancer_id))
             draft.add_members([values for values in asked if _key(values) not in there], pool, set(there))
             changes = [(there[_key(values)], _changes(there[_key(values)], values)) for values in known]
             if asked or gone:  # even the same set again is a wish: that what failed is tried once more
@@ -125,9 +125,7 @@ def _changes(member: Member, values: forms.Values) -> forms.Values:
 
 
 def _write(tx: Transaction, changes: list[tuple[Member, forms.Values]], gone: list[Member], generation: int) -> None:
-    for member, values in changes:
-        if values:
-            resources.update(tx, Member, member.id, **values)
-            load_balancers.mark_pending(tx, Member, member.id, ProvisioningStatus.PENDING_UPDATE, generation)
-    for member in gone:
-        load_balancers.mark_pending(tx, Member, member.id, ProvisioningStatus.PENDING_DELETE, generation)
+    changed = [(member, values) for member, values in changes if values]
+    load_balancers.mark_all_pending(tx, Member, changed, ProvisioningStatus.PENDING_UPDATE, generation)
+    leaving: list[tuple[Member, forms.Values]] = [(member, {}) for member in gone]
+    load_balancers.mark_all_pending(tx, Member, leaving, ProvisioningStatus.PENDING_DELETE, generation)

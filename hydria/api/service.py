@@ -1,13 +1,17 @@
 """The process: `run` serves until SIGTERM, and listens only when it can answer."""
 
+import contextlib
+import functools
 import signal
+import socket
 
 import uvicorn
 
-from hydria.api import app
+from hydria.api import app, processes
 from hydria.api.call import Services
 from hydria.api.identity import Keystone
 from hydria.api.policy import Policy
+from hydria.base import garbage
 from hydria.base.config import Config
 from hydria.base.log import Logger
 from hydria.drivers.barbican import Barbican
@@ -26,8 +30,19 @@ DRAIN_SECONDS = 2
 
 
 def run(config: Config) -> None:
+    with contextlib.closing(Database(config.database.url)) as database:  # no connection outlives a fork
+        database.migrate()
+    logger.info("serving the load balancer API", host=config.api.bind_host, port=config.api.bind_port)
+    if config.api.processes > 1:
+        answer = functools.partial(_answer, config)
+        processes.serve(config.api.bind_host, config.api.bind_port, config.api.processes, answer)
+    else:
+        _answer(config)
+
+
+def _answer(config: Config, bound: socket.socket | None = None) -> None:
+    """In this process; without a socket on one of its own."""
     database = Database(config.database.url)
-    database.migrate()
     application = app.create(services(config, database))
     server = uvicorn.Server(
         uvicorn.Config(
@@ -42,12 +57,16 @@ def run(config: Config) -> None:
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
     )
-    # uvicorn stops at these signals and then raises them again, for whoever listened before: a clean exit.
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    # Until uvicorn takes these signals itself; it raises them again when it has stopped, and a clean exit follows.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    logger.info("serving the load balancer API", host=config.api.bind_host, port=config.api.bind_port)
+        signal.signal(number, end)
+    garbage.spare_what_stays()
     try:
-        server.run()
+        server.run(None if bound is None else [bound])
     finally:
         database.close()
 

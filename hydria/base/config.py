@@ -69,6 +69,8 @@ OWASP_SUITE_B = ":".join(
 class Api(Section, frozen=True):
     bind_host: str = "127.0.0.1"
     bind_port: int = 9876
+    processes: int = 1
+    """Processes that answer on the port; a core serves one of them."""
     pagination_max_limit: int = 1000
     allow_pagination: bool = True
     """False: every list is whole; `limit`, `marker` and `page_reverse` are passed over."""

@@ -1,10 +1,13 @@
-"""Runs other programs: the only module that may import subprocess.
+"""Runs other programs, and ends with the one that runs us: the only module that may import subprocess.
 
 Arguments are always a list, never a shell line; what a program prints is captured, so that an error can quote it.
 """
 
+import ctypes
 import os
+import signal
 import subprocess  # noqa: TID251 - this is the module the ban points to
+import sys
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -16,6 +19,8 @@ DEVNULL = subprocess.DEVNULL
 PIPE = subprocess.PIPE
 STDOUT = subprocess.STDOUT
 Expired = subprocess.TimeoutExpired
+
+_PR_SET_PDEATHSIG = 1
 
 
 class ProcessFailed(HydriaError):
@@ -56,6 +61,13 @@ def run(
     if check and result.status != 0:
         raise ProcessFailed(argv, result.status, result.stderr or result.stdout)
     return result
+
+
+def die_with(parent: int) -> None:
+    """End when `parent`, which started this process, is gone, however it ended."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the call above could matter
+        sys.exit(1)
 
 
 def start(

@@ -1,22 +1,18 @@
 """`hydria cloud`, `api`, `controller` and `agent`: each runs one service in the foreground until SIGTERM."""
 
-import ctypes
 import importlib
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hydria.base import log
+from hydria.base import log, process
 from hydria.base.config import load
 
 SUPERVISOR = "HYDRIA_SUPERVISOR"
 """Environment variable: the process id of the `hydria up` that we belong to."""
-
-_PR_SET_PDEATHSIG = 1
 
 app = typer.Typer()
 
@@ -59,8 +55,5 @@ def _run(name: str, path: Path | None) -> None:
 def _die_with_supervisor() -> None:
     """A supervisor that was killed outright must not leave services behind that hold its ports and databases."""
     supervisor = os.environ.get(SUPERVISOR)
-    if supervisor is None:
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(supervisor):  # it died before the call above could matter
-        sys.exit(1)
+    if supervisor is not None:
+        process.die_with(int(supervisor))

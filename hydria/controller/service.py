@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from hydria.base import garbage
 from hydria.base.config import Config
 from hydria.base.errors import HydriaError
 from hydria.base.log import Logger
@@ -54,6 +55,7 @@ def run(config: Config) -> None:
         controller = (_pretending if config.drivers.kind == "noop" else _real)(config, authority, stopping, cleanup)
         cleanup.callback(controller.stop)
         controller.start()
+        garbage.spare_what_stays()
         stopping.wait()
 
 

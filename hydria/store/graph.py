@@ -66,7 +66,7 @@ def load_graph(tx: Transaction, lb_id: str) -> Graph | None:
 
 
 def _of(tx: Transaction, resource: type[R], lb_id: str) -> list[R]:
-    return from_rows(resource, tx.execute(_statement(resource), {"lb_id": lb_id}))
+    return from_rows(resource, tx.execute(_statement(resource), {"lb_id": lb_id}).all())
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Accepted writes: which ones a load balancer takes, and how they raise its generation and mark it dirty."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -60,14 +61,27 @@ def mark_pending(
         raise not_found(title(resource), id_)
     if row[0] is ProvisioningStatus.PENDING_DELETE:
         raise Conflict(f"{title(resource)} {id_} is immutable and cannot be updated.")
-    if row[0] is ProvisioningStatus.PENDING_CREATE and status is ProvisioningStatus.PENDING_UPDATE:
-        status = row[0]
     if status is not ProvisioningStatus.PENDING_DELETE:
-        _mark(tx, resource, columns.id == id_, status, generation)
+        _mark(tx, resource, columns.id == id_, _marked(row[0], status), generation)
         return
     _mark_whole(tx, resource, columns.id == id_, generation)
     if resource is Pool:
         _take_default_pool(tx, id_, generation)
+
+
+def mark_all_pending(
+    tx: Transaction,
+    resource: type[Provisioned],
+    changes: Iterable[tuple[Provisioned, Mapping[str, Any]]],
+    status: ProvisioningStatus,
+    generation: int,
+) -> None:
+    """Children without parts, as they were read under `hold`, with new values; none of them is being deleted."""
+    marked = {
+        row.id: {**values, "provisioning_status": _marked(row.provisioning_status, status), "generation": generation}
+        for row, values in changes
+    }
+    resources.update_all(tx, resource, marked)
 
 
 def delete_load_balancer(tx: Transaction, lb_id: str, *, cascade: bool, strict: bool = False) -> int:
@@ -129,6 +143,12 @@ def _has(tx: Transaction, child: type[Struct], lb_id: str) -> bool:
     stays = table(child).c.provisioning_status != ProvisioningStatus.PENDING_DELETE
     statement = sa.select(table(child).c.id).where(below(child), stays).limit(1)
     return tx.execute(statement, {"lb_id": lb_id}).first() is not None
+
+
+def _marked(now: ProvisioningStatus, status: ProvisioningStatus) -> ProvisioningStatus:
+    """What was never served is not updated: it is still to be created."""
+    created = now is ProvisioningStatus.PENDING_CREATE and status is ProvisioningStatus.PENDING_UPDATE
+    return now if created else status
 
 
 def _mark(

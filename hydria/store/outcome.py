@@ -15,7 +15,7 @@ from hydria.model.status import OperatingStatus, ProvisioningStatus
 from hydria.store import amphorae, events, resources
 from hydria.store.database import Database, Transaction
 from hydria.store.load_balancers import CHILDREN
-from hydria.store.queue import Claim, Queue, held, release
+from hydria.store.queue import HELD, Claim, Queue, holder, release
 from hydria.store.tables import below, dirty, table
 
 _LB = table(LoadBalancer)
@@ -46,7 +46,7 @@ def settle(database: Database, queue: Queue, claim: Claim, outcome: Outcome) -> 
     with database.write() as tx:
         # The load balancer's row first, then the mark: the order in which accepted writes lock them.
         lb = tx.execute(_LOCK, {"lb_id": claim.load_balancer_id}).mappings().first()
-        if lb is None or tx.execute(sa.select(dirty.c.attempts).where(held(claim)).with_for_update()).first() is None:
+        if lb is None or tx.execute(_HOLD, holder(claim)).first() is None:
             return False
         deleting = lb["provisioning_status"] is _DELETING
         current = not deleting and lb["generation"] == outcome.generation
@@ -64,11 +64,14 @@ def settle(database: Database, queue: Queue, claim: Claim, outcome: Outcome) -> 
 def settle_deleted(database: Database, claim: Claim) -> None:
     """Nothing of it is left outside: its row goes, and by the foreign keys all that belongs to it."""
     with database.write() as tx:
-        deleting = sa.and_(_LB.c.id == claim.load_balancer_id, _LB.c.provisioning_status == _DELETING)
-        tx.execute(sa.delete(_LB).where(deleting, sa.exists().where(held(claim))))
+        tx.execute(_REMOVE, holder(claim))
 
 
 _DELETING = ProvisioningStatus.PENDING_DELETE
+_HOLD = sa.select(dirty.c.attempts).where(HELD).with_for_update()
+_REMOVE = sa.delete(_LB).where(
+    below(LoadBalancer), _LB.c.provisioning_status == _DELETING, sa.exists(sa.select(dirty.c.attempts).where(HELD))
+)
 
 
 @functools.cache

@@ -71,7 +71,7 @@ def select(tx: Transaction, resource: type[R], query: Query) -> Page[R]:
     statement = statement.order_by(*(key.desc() if descending else key for key, descending in keys))
     if query.limit is not None:
         statement = statement.limit(query.limit + 1)  # one more than shown tells whether there are more
-    rows = resources.from_rows(resource, tx.execute(statement))
+    rows = resources.from_rows(resource, tx.execute(statement).all())
     more = query.limit is not None and len(rows) > query.limit
     rows = rows[: query.limit] if more else rows
     passed = query.marker is not None

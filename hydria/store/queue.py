@@ -51,6 +51,25 @@ _FIRST = (
     .limit(1)
     .with_for_update(skip_locked=True)
 )
+_UNTIL, _OWNER = sa.bindparam("until", type_=sa.Float), sa.bindparam("owner", type_=sa.String)
+_CLAIM = (
+    sa.update(dirty)
+    .where(dirty.c.load_balancer_id == LB_ID)
+    .values(due_at=sa.case((dirty.c.due_at > _NOW, dirty.c.due_at)), lease_owner=_OWNER, lease_until=_UNTIL)
+)
+HELD = sa.and_(dirty.c.load_balancer_id == LB_ID, dirty.c.lease_owner == _OWNER)
+"""The row of a claim that is still its `holder`'s."""
+_RENEW = sa.update(dirty).where(HELD).values(lease_until=_UNTIL)
+_RELEASE = (
+    sa.update(dirty)
+    .where(HELD)
+    .values(
+        due_at=sa.func.coalesce(dirty.c.due_at, _AT),
+        lease_owner=None,
+        lease_until=None,
+        attempts=sa.bindparam("tries", type_=sa.Integer),
+    )
+)
 _NEXT_DUE = sa.select(sa.func.min(_free_at))
 
 
@@ -80,22 +99,15 @@ class Queue:
             if row is None:
                 return None
             claim = Claim(row.load_balancer_id, owner=f"{owner}/{uuid.uuid4().hex}", attempts=row.attempts)
-            tx.execute(
-                sa.update(dirty)
-                .where(dirty.c.load_balancer_id == claim.load_balancer_id)
-                .values(
-                    due_at=sa.case((dirty.c.due_at > now, dirty.c.due_at)),
-                    lease_owner=claim.owner,
-                    lease_until=now + lease_seconds,
-                )
-            )
+            lease = {"lb_id": claim.load_balancer_id, "owner": claim.owner, "until": now + lease_seconds}
+            tx.execute(_CLAIM, {**lease, "now": now})
         return claim
 
     def renew(self, claim: Claim, lease_seconds: float) -> bool:
         """False: the lease ran out and another took it, or the load balancer is gone."""
-        statement = sa.update(dirty).where(held(claim)).values(lease_until=self.clock() + lease_seconds)
+        values = {"until": self.clock() + lease_seconds, **holder(claim)}
         with self._database.write() as tx:
-            return tx.execute(statement).rowcount > 0
+            return tx.execute(_RENEW, values).rowcount > 0
 
     def later(self, claim: Claim, *, after: float, reason: str | None = None) -> None:
         """Give it back, due again `after` seconds, or at once when it was marked meanwhile."""
@@ -119,12 +131,11 @@ class Queue:
         return len(ids)
 
 
-def held(claim: Claim) -> sa.ColumnElement[bool]:
-    return sa.and_(dirty.c.load_balancer_id == claim.load_balancer_id, dirty.c.lease_owner == claim.owner)
+def holder(claim: Claim) -> dict[str, str]:
+    """What HELD is bound to."""
+    return {"lb_id": claim.load_balancer_id, "owner": claim.owner}
 
 
 def release(tx: Transaction, claim: Claim, *, at: float | None, attempts: int) -> bool:
     """End a lease; due at `at` (None: clean) unless it was marked meanwhile. False: it was no longer ours."""
-    free = sa.update(dirty).where(held(claim))
-    values = {"due_at": sa.func.coalesce(dirty.c.due_at, at), "lease_owner": None, "lease_until": None}
-    return tx.execute(free.values(**values, attempts=attempts)).rowcount > 0
+    return tx.execute(_RELEASE, {**holder(claim), "at": at, "tries": attempts}).rowcount > 0

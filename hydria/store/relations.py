@@ -1,5 +1,6 @@
 """Which rows refer to which: what answers list of a resource's relations, and what filters can ask of them."""
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def related(
     answer: dict[str, dict[str, list[str] | str | None]] = {id_: {} for id_ in ids}
     for name, relation in RELATIONS.get(resource, {}).items():
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for end in tx.execute(_ends(relation), {"ids": list(ids)}):
+        for end in tx.execute(_ends(relation), {"ids": list(ids)}).all():
             found[end.key].append(end.value)
         for id_, relations in answer.items():
             values = found.get(id_, [])
@@ -81,6 +82,7 @@ def related(
     return answer
 
 
+@functools.cache
 def _ends(relation: Relation) -> sa.Select[Any]:
     among: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
     found = [ends.where(ends.selected_columns[0].in_(among)) for ends in relation.ends()]

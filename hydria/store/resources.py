@@ -2,7 +2,8 @@
 
 import datetime as dt
 import functools
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,9 +20,12 @@ from hydria.store.tables import table, title
 
 R = TypeVar("R", bound=Struct)
 
+_AT = "at"
+"""Which row a statement is about: under the name of no column."""
+
 
 def get(tx: Transaction, resource: type[R], id_: str) -> R | None:
-    rows = from_rows(resource, tx.execute(_select_by_id(resource), {"id": id_}))
+    rows = from_rows(resource, tx.execute(_select_by_id(resource), {"id": id_}).all())
     return rows[0] if rows else None
 
 
@@ -32,7 +36,7 @@ def find(tx: Transaction, resource: type[R], **equals: Any) -> tuple[R, ...]:
     for name, value in equals.items():
         among = isinstance(value, Sequence) and not isinstance(value, str)
         statement = statement.where(columns[name].in_(value) if among else columns[name] == value)
-    return tuple(from_rows(resource, tx.execute(statement.order_by(columns.created_at, columns.id))))
+    return tuple(from_rows(resource, tx.execute(statement.order_by(columns.created_at, columns.id)).all()))
 
 
 def insert(tx: Transaction, row: R) -> R:
@@ -59,14 +63,23 @@ def insert_all(tx: Transaction, rows: Iterable[R]) -> tuple[R, ...]:
 
 def update(tx: Transaction, resource: type[Struct], id_: str, **values: Any) -> bool:
     """Whether there was such a row. Raises Conflict where it would become a duplicate."""
-    columns = table(resource).c
-    if "updated_at" in columns:
-        values.setdefault("updated_at", now(tx))
-    try:
-        changed = tx.execute(sa.update(table(resource)).where(columns.id == id_), values)
-    except sa.exc.IntegrityError as error:
-        raise _conflict(resource, [{"id": id_, **values}], error) from error
-    return changed.rowcount > 0
+    return update_all(tx, resource, {id_: values}) > 0
+
+
+def update_all(tx: Transaction, resource: type[Struct], changes: Mapping[str, Mapping[str, Any]]) -> int:
+    """Id → what its row becomes, in one statement per set of columns. Returns how many rows there were."""
+    changed = 0
+    moment = {"updated_at": now(tx)} if "updated_at" in table(resource).c else {}
+    alike: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for id_, values in changes.items():
+        row = {**moment, **values}
+        alike[tuple(row)].append({_AT: id_, **row})
+    for names, rows in alike.items():
+        try:
+            changed += tx.execute(_update(resource, names), rows if len(rows) > 1 else rows[0]).rowcount
+        except sa.exc.IntegrityError as error:
+            raise _conflict(resource, [{**row, "id": row[_AT]} for row in rows], error) from error
+    return changed
 
 
 def delete(tx: Transaction, resource: type[Struct], id_: str) -> bool:
@@ -106,6 +119,12 @@ def _select_by_id(resource: type[Struct]) -> sa.Select[Any]:
 @functools.cache
 def _insert(resource: type[Struct]) -> sa.Insert:
     return sa.insert(table(resource))
+
+
+@functools.cache
+def _update(resource: type[Struct], names: tuple[str, ...]) -> sa.Update:
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in names}
+    return sa.update(table(resource)).where(table(resource).c.id == sa.bindparam(_AT)).values(values)
 
 
 def _dated(row: R, moment: dt.datetime) -> R:

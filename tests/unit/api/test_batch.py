@@ -33,6 +33,13 @@ def test_what_is_not_named_goes(world: World, pool: Any):
     }
 
 
+def test_what_was_never_served_is_still_to_be_created(world: World):
+    pool = world.pool(world.load_balancer())
+    put(world, pool, [{"address": "192.0.2.1"}, {"address": "192.0.2.2"}])
+    seen = put(world, pool, [{"address": "192.0.2.1", "weight": 7}, {"address": "192.0.2.2"}])
+    assert seen == {"1": (7, "PENDING_CREATE"), "2": (1, "PENDING_CREATE")}
+
+
 def test_additive_only_keeps_it(world: World, pool: Any):
     seen = put(world, pool, [{"address": "192.0.2.4"}], "?additive_only=true")
     assert seen == {"1": (1, "ACTIVE"), "2": (2, "ACTIVE"), "3": (3, "ACTIVE"), "4": (1, "PENDING_CREATE")}
