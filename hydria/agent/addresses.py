@@ -30,21 +30,26 @@ def desired_vips(interface: Interface) -> list[Address]:
 
 
 def ensure_routes(netlink: Netlink, links: Mapping[str, Link], interfaces: Iterable[Interface]) -> None:
-    present_interfaces = [one for one in interfaces if one.port_id in links]
-    wanted = {
-        route for interface in present_interfaces for route in desired_routes(interface, links[interface.port_id])
-    }
-    present = netlink.routes()
-    for route in sorted(wanted - present, key=lambda route: route.nexthop is not None):
+    """Add what is missing."""
+    routes, rules = _desired(links, interfaces)
+    for route in sorted(routes - netlink.routes(), key=lambda route: route.nexthop is not None):
         netlink.set_route(route)
-    for route in netlink.routes() - wanted:
-        netlink.delete_route(route)
-    rules = {rule for interface in present_interfaces for rule in desired_rules(interface)}
-    existing = netlink.rules()
-    for rule in rules - existing:
+    for rule in rules - netlink.rules():
         netlink.add_rule(rule)
-    for rule in existing - rules:
+
+
+def remove_other_routes(netlink: Netlink, links: Mapping[str, Link], interfaces: Iterable[Interface]) -> None:
+    routes, rules = _desired(links, interfaces)
+    for route in netlink.routes() - routes:
+        netlink.delete_route(route)
+    for rule in netlink.rules() - rules:
         netlink.delete_rule(rule)
+
+
+def _desired(links: Mapping[str, Link], interfaces: Iterable[Interface]) -> tuple[set[Route], set[Rule]]:
+    present = [one for one in interfaces if one.port_id in links]
+    routes = {route for interface in present for route in desired_routes(interface, links[interface.port_id])}
+    return routes, {rule for interface in present for rule in desired_rules(interface)}
 
 
 def desired_routes(interface: Interface, link: Link) -> set[Route]:
@@ -80,3 +85,10 @@ def flush(netlink: Netlink, link: Link) -> None:
         netlink.delete_address(link.index, address)
     if link.is_up:
         netlink.set_link(link.index, up=False)
+
+
+def shares_network(netlink: Netlink, link: Link, interfaces: Iterable[Interface]) -> bool:
+    """Whether one of the interfaces is to have an address in a network of the link's: it takes the link's place."""
+    wanted = {ipaddress.ip_interface(text).network for interface in interfaces for text in interface.addresses}
+    present = netlink.addresses().get(link.index, set())
+    return any(not address.network.is_link_local and address.network in wanted for address in present)

@@ -28,6 +28,8 @@ from hydria.render.nftables import union
 
 logger = log.Logger(__name__)
 
+DRAIN_SECONDS = 5.0
+"""How long a NIC that the spec does not name any more is kept for what old workers of HAProxy still send through it."""
 NIC_TIMEOUT = 5.0
 """How long a spec waits for a NIC that the hypervisor is just plugging."""
 _CAP_SYS_CHROOT = 18
@@ -138,12 +140,17 @@ class Amphora:
             protected = True
         interfaces = self._admissible(spec, faults, protected=protected)
         with self.namespace.inside(Netlink) as inside:
+            with faults.of_load_balancer():
+                self._make_room(inside, spec, interfaces)
             plugged = self._ensure_interfaces(inside, interfaces, faults, nic_timeout)
         with faults.of_load_balancer():
             self._ensure_haproxy(spec)
             self._served = listeners
             if changeover != listeners:
                 self._ensure_firewall(listeners, spec.peers)
+        with faults.of_load_balancer(), self.namespace.inside(Netlink) as inside:
+            self._retire(inside, interfaces, plugged)
+        with faults.of_load_balancer():
             self._state.save_spec(spec)
         self._advertise_all(interfaces, plugged)
         self.spec, self.faults = spec, tuple(faults.found)
@@ -171,6 +178,13 @@ class Amphora:
             faults.add_interface(interface, reason)
         return tuple(interface for interface in spec.interfaces if interface not in refused)
 
+    def _make_room(self, inside: Netlink, spec: Spec, interfaces: tuple[Interface, ...]) -> None:
+        """What must not wait for HAProxy: NICs that are refused, and those whose network another one now leads to."""
+        refused = {interface.mac_address.lower() for interface in spec.interfaces if interface not in interfaces}
+        for link in links.unwanted_links(inside, interfaces):
+            if link.mac in refused or addresses.shares_network(inside, link, interfaces):
+                addresses.flush(inside, link)
+
     def _ensure_interfaces(
         self, inside: Netlink, interfaces: tuple[Interface, ...], faults: "_Faults", timeout: float
     ) -> dict[str, Link]:
@@ -184,8 +198,6 @@ class Amphora:
         with faults.of_load_balancer():
             links.ensure_loopback(inside)
             links.ensure_names(inside, interfaces)
-            for link in links.unwanted_links(inside, interfaces):
-                addresses.flush(inside, link)
         found: dict[str, Link] = {}
         for interface in interfaces:
             with faults.of_interface(interface):
@@ -196,6 +208,15 @@ class Amphora:
         with faults.of_load_balancer():
             addresses.ensure_routes(inside, found, interfaces)
         return found
+
+    def _retire(self, inside: Netlink, interfaces: tuple[Interface, ...], plugged: dict[str, Link]) -> None:
+        """What HAProxy now does without, once the requests that are under way there have ended."""
+        unwanted = links.unwanted_links(inside, interfaces)
+        if any(link.is_up for link in unwanted):
+            self.haproxy.await_old_workers(DRAIN_SECONDS)
+        for link in unwanted:
+            addresses.flush(inside, link)
+        addresses.remove_other_routes(inside, plugged, interfaces)
 
     def _ensure_haproxy(self, spec: Spec) -> None:
         text = render(spec, self._surroundings())

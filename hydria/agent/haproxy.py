@@ -123,9 +123,23 @@ class Haproxy:
 
     def workers(self) -> Iterator[int]:
         """Process ids, old workers that still end connections included."""
-        for line in _conversation(self.master_socket, "show proc").splitlines():
-            if match := re.match(r"(\d+)\s+worker\s", line):
-                yield int(match[1])
+        return _workers(_conversation(self.master_socket, "show proc"))
+
+    def await_old_workers(self, seconds: float) -> bool:
+        """Whether all that a reload replaced have ended their connections and themselves by then."""
+        deadline = time.monotonic() + seconds
+        if self.pid() is None:
+            return True
+        _current, _, old = _conversation(self.master_socket, "show proc").partition("# old workers")
+        for pid in _workers(old):
+            with contextlib.suppress(ProcessLookupError):
+                descriptor = os.pidfd_open(pid)
+                try:
+                    if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                        return False
+                finally:
+                    os.close(descriptor)
+        return True
 
     def _reloads(self, more_than: int = -1) -> tuple[int, int]:
         """How often the master was reloaded, and how often in vain; waits until the first is `more_than` so many.
@@ -151,6 +165,13 @@ class Haproxy:
         if worker is None:
             return _conversation(self.stats_socket, command)
         return _conversation(self.master_socket, f"@!{worker} {command}")
+
+
+def _workers(processes: str) -> Iterator[int]:
+    """Of the master's "show proc", or a part of it."""
+    for line in processes.splitlines():
+        if match := re.match(r"(\d+)\s+worker\s", line):
+            yield int(match[1])
 
 
 def _states(answer: str) -> str:

@@ -121,18 +121,23 @@ class Host:
 
 
 class Backend(Host):
-    """Answers with its name and, as JSON, the headers it got."""
+    """Answers with its name and, as JSON, the headers it got; to /held when `released` is set."""
 
     def __init__(self, world: "World", name: str, number: int) -> None:
         super().__init__(world, name, "members", (f"192.0.2.{number}/24", f"2001:db8:2::{number}/64"))
         self.address = f"192.0.2.{number}"
         self.healthy = True
+        self.holding, self.released = threading.Event(), threading.Event()
+        world.stack.callback(self.released.set)
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                if self.path == "/held":
+                    outer.holding.set()
+                    outer.released.wait()
                 body = json.dumps({"backend": name, "headers": dict(self.headers), "path": self.path}).encode()
                 self.send_response(200 if outer.healthy else 503)
                 self.send_header("Content-Length", str(len(body)))

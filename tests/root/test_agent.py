@@ -183,6 +183,24 @@ def test_nic_that_the_spec_leaves_out_goes_quiet(amphora: Amphora) -> None:
     assert (gone.addresses, gone.up) == ((), False)
 
 
+def test_nic_that_the_spec_leaves_out_stays_for_requests_under_way(here: World, amphora: Amphora) -> None:
+    amphora.put(replace(SPEC, pools=(replace(POOL, members=MEMBERS[:1]),)))
+    (backend, *_) = here.backends
+    answers: list[int] = []
+    asking = threading.Thread(target=lambda: answers.append(here.client.get(VIP, 80, "/held")[0]))
+    asking.start()
+    assert backend.holding.wait(10.0)
+    telling = threading.Thread(target=amphora.put, args=(newer(SPEC, interfaces=(VIP_NIC,), pools=()),))
+    telling.start()
+    eventually(lambda: len(amphora.pids("haproxy")) > 2, 10.0)  # the master, its new worker and the one that is leaving
+    backend.released.set()
+    asking.join()
+    telling.join()
+    assert answers == [200]
+    gone = next(one for one in amphora.observed().interfaces if one.mac_address == MEMBER_NIC.mac_address)
+    assert (gone.addresses, gone.up) == ((), False)
+
+
 def test_drift_is_mended_by_the_same_spec(here: World, amphora: Amphora) -> None:
     amphora.put(SPEC)
     for command in (
