@@ -1,0 +1,94 @@
+"""A typed command and what it should have done: functions that look at the service and at what was printed."""
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clients.service import Service
+
+Ids = Mapping[str, str]
+Effect = Callable[[Service, Ids, str], None]
+"""Given the ids of the tree that the command worked on, and what it printed."""
+
+
+@dataclass(frozen=True)
+class Command:
+    typed: str
+    effect: Effect
+    cloud: str = "demo"
+    """Who types it."""
+    before: str = ""
+    """What is typed before, by the administrator."""
+
+    @property
+    def name(self) -> str:
+        """The words of it that choose the subcommand."""
+        return " ".join(itertools.takewhile(str.isalnum, self.typed.split()))
+
+
+def shows(path: str, **expected: Any) -> Effect:
+    """The resource is so, sooner or later."""
+
+    def look(service: Service, ids: Ids, _printed: str) -> None:
+        service.await_shown(path.format(**ids), _filled(expected, ids))
+
+    return look
+
+
+def made(path: str, key: str = "id", **expected: Any) -> Effect:
+    """What the command printed is there, so."""
+
+    def look(service: Service, ids: Ids, printed: str) -> None:
+        service.await_shown(f"{path.format(**ids)}/{json.loads(printed)[key]}", _filled(expected, ids))
+
+    return look
+
+
+def gone(path: str) -> Effect:
+    def look(service: Service, ids: Ids, _printed: str) -> None:
+        service.await_gone(path.format(**ids))
+
+    return look
+
+
+def prints(**expected: Any) -> Effect:
+    """One object."""
+
+    def look(_service: Service, ids: Ids, printed: str) -> None:
+        found = json.loads(printed)
+        wanted = _filled(expected, ids)
+        assert wanted == {key: found.get(key) for key in wanted}
+
+    return look
+
+
+def lists(**expected: Any) -> Effect:
+    """Rows, one of which is so."""
+
+    def look(_service: Service, ids: Ids, printed: str) -> None:
+        wanted = _filled(expected, ids)
+        assert any(wanted.items() <= row.items() for row in json.loads(printed)), printed
+
+    return look
+
+
+def replaced(path: str, **expected: Any) -> Effect:
+    """The amphora that was there is not, and the load balancer is so."""
+
+    def look(service: Service, ids: Ids, _printed: str) -> None:
+        service.await_shown(path.format(**ids), _filled(expected, ids))
+        service.await_amphora_replaced(ids["lb"], ids["amphora"])
+
+    return look
+
+
+def prints_tree(service: Service, ids: Ids, printed: str) -> None:
+    (listener,) = json.loads(printed)["loadbalancer"]["listeners"]
+    assert {pool["id"] for pool in listener["pools"]} == {ids["pool"]}
+    assert listener["operating_status"] == service.shown(f"/listeners/{ids['listener']}")["operating_status"]
+
+
+def _filled(expected: Mapping[str, Any], ids: Ids) -> dict[str, Any]:
+    return {key: value.format(**ids) if isinstance(value, str) else value for key, value in expected.items()}
