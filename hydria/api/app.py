@@ -14,6 +14,7 @@ from litestar.params import RawBody
 from hydria.api import documentation, faults, openapi, providers, versions
 from hydria.api.amphorae import Amphorae
 from hydria.api.asgi import BASE_URL, ORIGINAL_PATH, Front
+from hydria.api.availability_zones import AvailabilityZoneProfiles, AvailabilityZones
 from hydria.api.call import Call, Services
 from hydria.api.certificates import Certificates
 from hydria.api.collection import Collection
@@ -25,6 +26,7 @@ from hydria.api.listeners import Listeners
 from hydria.api.load_balancers import LoadBalancers
 from hydria.api.members import Members
 from hydria.api.pools import Pools
+from hydria.api.quotas import Quotas
 from hydria.api.route import Route
 from hydria.base import config
 from hydria.base.errors import NotFound, invalid_field
@@ -49,11 +51,22 @@ def _crud(path: str, collection: Any) -> list[Route]:
     ]
 
 
+def _quotas(path: str) -> list[Route]:
+    quotas = Quotas()
+    return [
+        *_reading(path, quotas),
+        Route("PUT", f"{path}/{{id:str}}", quotas.update),
+        Route("DELETE", f"{path}/{{id:str}}", quotas.delete),
+        Route("GET", f"{path}/{{id:str}}/default", quotas.defaults),
+        Route("GET", f"{path}/defaults", quotas.defaults),
+    ]
+
+
 def routes() -> list[Route]:
     """Everything below /v2 that needs a token, in one form; `asgi.normalize` knows the others."""
     load_balancers, listeners, members, amphorae = LoadBalancers(), Listeners(), Members(), Amphorae()
     lb, lbaas, pool_members = "/v2/lbaas/loadbalancers/{id:str}", "/v2/lbaas", "/v2/lbaas/pools/{pool_id:str}/members"
-    amphora = "/v2/octavia/amphorae/{id:str}"
+    amphora, provider = "/v2/octavia/amphorae/{id:str}", f"{lbaas}/providers/{{provider:str}}"
     return [
         *_crud(f"{lbaas}/loadbalancers", load_balancers),
         Route("GET", f"{lb}/status", load_balancers.status),
@@ -72,8 +85,12 @@ def routes() -> list[Route]:
         *_crud(f"{lbaas}/flavors", Flavors()),
         *_crud(f"{lbaas}/flavorprofiles", FlavorProfiles()),
         *_crud(certificate.PATH, Certificates()),
+        *_crud(f"{lbaas}/availabilityzones", AvailabilityZones()),
+        *_crud(f"{lbaas}/availabilityzoneprofiles", AvailabilityZoneProfiles()),
         Route("GET", f"{lbaas}/providers", providers.index),
-        Route("GET", f"{lbaas}/providers/{{provider:str}}/flavor_capabilities", providers.flavor_capabilities),
+        Route("GET", f"{provider}/flavor_capabilities", providers.flavor_capabilities),
+        Route("GET", f"{provider}/availability_zone_capabilities", providers.availability_zone_capabilities),
+        *_quotas(f"{lbaas}/quotas"),
         *_reading("/v2/octavia/amphorae", amphorae),
         Route("DELETE", amphora, amphorae.delete),
         Route("GET", f"{amphora}/stats", amphorae.stats),

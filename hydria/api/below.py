@@ -51,6 +51,7 @@ def draft(tx: Transaction, call: Call, parent: LoadBalancer) -> Draft:
     return Draft(
         api=call.services.config.api,
         served=call.services.served,
+        quotas=call.services.config.quotas,
         load_balancer=parent,
         flavor=flavor_data(tx, parent.flavor_id),
         families=rules.vip_families(parent),

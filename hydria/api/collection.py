@@ -10,7 +10,9 @@ from hydria.api.call import Answer, Call
 from hydria.base.errors import not_found
 from hydria.model import field
 from hydria.model.amphora import Amphora
+from hydria.model.availability_zone import AvailabilityZone
 from hydria.model.load_balancer import LoadBalancer
+from hydria.model.quota import Quota
 from hydria.model.resource import Owned, Provisioned, Resource
 from hydria.model.served import check_supported
 from hydria.model.status import ProvisioningStatus
@@ -18,7 +20,7 @@ from hydria.store import load_balancers, resources
 from hydria.store import query as stored
 from hydria.store.database import Transaction
 
-R = TypeVar("R", bound=Resource | Amphora)
+R = TypeVar("R", bound=Resource | Amphora | AvailabilityZone | Quota)
 P = TypeVar("P", bound=Provisioned)
 
 Relations = Mapping[str, list[str] | str | None]
@@ -77,14 +79,18 @@ class Collection(Generic[R]):
             raise not_found(self.title, id_)
         return row
 
+    def key_of(self, row: R) -> str:
+        return str(getattr(row, field.key(self.resource)))
+
     def project_of(self, row: R, call: Call) -> str | None:
         """Whose it is; what belongs to nobody is judged as the caller's own."""
         return row.project_id if isinstance(row, Owned) else call.caller.project_id
 
     def answers(self, tx: Transaction, rows: Sequence[R]) -> list[dict[str, Any]]:
         owned = bool(rows) and issubclass(self.resource, Provisioned)
-        relations = stored.related(tx, self.resource, [row.id for row in rows]) if owned else {}
-        return [self.answer(row, relations.get(row.id, {})) for row in rows]
+        keys = [self.key_of(row) for row in rows]
+        relations = stored.related(tx, self.resource, keys) if owned else {}
+        return [self.answer(row, relations.get(key, {})) for key, row in zip(keys, rows, strict=True)]
 
     def answer(self, row: R, relations: Relations) -> dict[str, Any]:
         values = field.public(row)
@@ -101,7 +107,7 @@ class Collection(Generic[R]):
 
     @property
     def _owned(self) -> bool:
-        return issubclass(self.resource, Owned)
+        return issubclass(self.resource, Owned | Quota)
 
     def _parameters(self, call: Call) -> query.Parameters:
         """Those of the list itself."""

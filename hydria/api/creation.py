@@ -15,7 +15,7 @@ from hydria.drivers.cloud import Port
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.served import check_supported
 from hydria.model.status import ProvisioningStatus
-from hydria.store import load_balancers, resources
+from hydria.store import load_balancers, quotas, resources
 from hydria.store.database import Transaction
 
 TAKEOVER_SECONDS = 30.0
@@ -23,10 +23,13 @@ TAKEOVER_SECONDS = 30.0
 
 
 def create(call: Call, draft: Draft, chosen: vips.Plan) -> LoadBalancer:
-    """Raises Unsupported, Conflict or Invalid as the cloud refuses the port, Retryable when it does not answer."""
+    """Raises Unsupported, Forbidden where a quota is met, Conflict or Invalid as the cloud refuses the port, Retryable
+    when it does not answer.
+    """
     load_balancer, services = draft.load_balancer, call.services
     with services.database.write() as tx:
         check_supported(load_balancer, services.served)
+        quotas.reserve(tx, load_balancer.project_id, {LoadBalancer: 1}, services.config.quotas)
         resources.insert(tx, load_balancer)
         draft.write(tx, load_balancer.generation)
         services.queue.mark(tx, load_balancer.id, after=TAKEOVER_SECONDS)

@@ -24,7 +24,7 @@ from hydria.model.pool import Endpoint, HealthMonitor, Member, Pool
 from hydria.model.resource import Provisioned
 from hydria.model.served import Served, check_supported
 from hydria.model.status import OperatingStatus
-from hydria.store import resources
+from hydria.store import quotas, resources
 from hydria.store.database import Transaction
 
 R = TypeVar("R", bound=Provisioned)
@@ -34,6 +34,7 @@ R = TypeVar("R", bound=Provisioned)
 class Draft:
     api: config.Api
     served: Served
+    quotas: config.Quotas
     load_balancer: LoadBalancer
     flavor: FlavorData
     families: frozenset[int]
@@ -137,22 +138,24 @@ class Draft:
         self.new_health_monitors.append(monitor)
         return monitor
 
-    def write(self, tx: Transaction, generation: int) -> None:
-        """Parents first; the new rows are then those that are stored. `generation`: in which these rows appear.
+    def write(self, tx: Transaction, generation: int, gone: Mapping[type[Provisioned], int] | None = None) -> None:
+        """Parents first; the new rows are then those that are stored. Raises Unsupported, Forbidden (a quota).
 
-        Raises Unsupported.
+        `generation`: in which these rows appear. `gone`: how many of a kind go in the same request.
         """
-        new: tuple[list[Any], ...] = (
-            self.new_pools,
-            self.new_listeners,
-            self.new_policies,
-            self.new_rules,
-            self.new_members,
-            self.new_health_monitors,
-        )
-        for row in itertools.chain(*new):
+        new: dict[type[Provisioned], list[Any]] = {
+            Pool: self.new_pools,
+            Listener: self.new_listeners,
+            L7Policy: self.new_policies,
+            L7Rule: self.new_rules,
+            Member: self.new_members,
+            HealthMonitor: self.new_health_monitors,
+        }
+        growth = {resource: len(rows) - (gone or {}).get(resource, 0) for resource, rows in new.items()}
+        for row in itertools.chain(*new.values()):
             check_supported(row, self.served)
-        for rows in new:
+        quotas.reserve(tx, self.load_balancer.project_id, growth, self.quotas)
+        for rows in new.values():
             rows[:] = resources.insert_all(tx, [msgspec.structs.replace(row, generation=generation) for row in rows])
 
     def _pool(self, id_: str) -> Pool:
@@ -180,7 +183,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 def build(resource: type[S], values: Mapping[str, Any]) -> S:
     """A new row; what is only asked for and never stored is left out."""
     known = {name: value for name, value in values.items() if name in resource.__struct_fields__}
-    return resource(**{"id": str(uuid.uuid4()), **known})
+    own = {"id": str(uuid.uuid4())} if "id" in resource.__struct_fields__ else {}
+    return resource(**{**own, **known})
 
 
 def check_subnets(cloud: Cloud, members: Iterable[Values], refusal: type[RequestError] = Invalid) -> None:

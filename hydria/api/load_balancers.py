@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from hydria.api import creation, forms, query, tls_references, vips
+from hydria.api import availability_zones, creation, forms, query, tls_references, vips
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Collection, differences
 from hydria.api.draft import Draft, build, check_subnets
@@ -22,9 +22,10 @@ from hydria.api.status_tree import StatusTree, status_tree
 from hydria.base.errors import Invalid, not_found
 from hydria.model import field, rules
 from hydria.model.event import Event
-from hydria.model.flavor import Flavor, FlavorData, FlavorProfile, check_provider, parse_flavor_data
+from hydria.model.flavor import Flavor, FlavorData, FlavorProfile, parse_flavor_data
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
+from hydria.model.offer import check_provider
 from hydria.store import amphorae, graph, health, load_balancers, resources
 from hydria.store import query as stored
 from hydria.store.database import Transaction
@@ -58,17 +59,21 @@ class LoadBalancers(Collection[LoadBalancer]):
             raise Invalid("Missing project ID in request where one is required.", field="project_id")
         self._authorize(call, "post", values["project_id"], values)
         provider, flavor = _flavor(call, values)
+        with call.services.database.read() as tx:
+            zone = availability_zones.zone_data(tx, values.get("availability_zone"))
         topology = rules.topology(flavor, call.services.config.controller.loadbalancer_topology)
         _check_existing(call, values)
         check_subnets(call.cloud, [member for pool in form.pools for member in pool.members])
         tls_references.check_new(call, form.listeners, form.pools)
         projects = (values["project_id"], call.caller.project_id)
         chosen = vips.plan(call.services.cloud, call.cloud, values, topology=topology, projects=projects)
+        availability_zones.check_vip_network(zone, chosen.network_id)
         vnic_type = rules.vip_vnic_type(flavor)
         ours = {"provider": provider, "topology": topology, "vip_vnic_type": vnic_type, "generation": 1}
         owned = {"vip_port_owned": chosen.port is None, "vip_network_id": chosen.network_id}
         load_balancer = build(LoadBalancer, {**values, **ours, **owned})
-        draft = Draft(call.services.config.api, call.services.served, load_balancer, flavor, chosen.families)
+        config = call.services.config
+        draft = Draft(config.api, call.services.served, config.quotas, load_balancer, flavor, chosen.families)
         draft.add_graph(form)
         rules.check_load_balancer(load_balancer, draft.new_listeners)
         stored = creation.create(call, draft, chosen)

@@ -76,7 +76,7 @@ class Members(Part[Member]):
             changes = [(there[_key(values)], _changes(there[_key(values)], values)) for values in known]
             if asked or gone:  # even the same set again is a wish: that what failed is tried once more
                 generation = self._touch(tx, call, pool)
-                draft.write(tx, generation)
+                draft.write(tx, generation, {Member: len(gone)})
                 _write(tx, changes, gone, generation)
         call.services.wake.send()
         return Answer(status=202)

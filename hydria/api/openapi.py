@@ -14,7 +14,7 @@ from hydria.api.parameters import Schema
 from hydria.api.route import Operation, Route
 from hydria.api.schemas import Schemas, ref
 from hydria.model.field import Uuid
-from hydria.model.flavor import PROVIDERS
+from hydria.model.offer import PROVIDERS
 
 VERSION = "3.1.0"
 _JSON = "application/json"

@@ -17,7 +17,7 @@ from hydria.base.errors import Forbidden
 
 PREFIX = "os_load-balancer_api"
 _READ, _WRITE, _ADMIN = "rule:load-balancer:read", "rule:load-balancer:write", "rule:load-balancer:admin"
-_READ_GLOBAL = "rule:load-balancer:read-global"
+_READ_GLOBAL, _READ_QUOTA = "rule:load-balancer:read-global", "rule:load-balancer:read-quota"
 
 _FOUNDATION = {
     # Operators' files spell it in either way; rules ask for it as `is_admin:True`, too.
@@ -80,6 +80,14 @@ _TABLE: dict[str, dict[str, str]] = {
     "provider": {"get_all": _READ},
     "provider-flavor": {"get_all": _ADMIN},
     "flavor": {**_READ_ONLY, **_OPERATORS},
+    "provider-availability-zone": {"get_all": _ADMIN},
+    "availability-zone": {**_READ_ONLY, **_OPERATORS},
+    "availability-zone-profile": {"get_all": _ADMIN, "get_one": _ADMIN, **_OPERATORS},
+    "quota": {
+        **dict.fromkeys(("get_all", "get_one", "get_defaults"), _READ_QUOTA),
+        "get_all-global": "rule:load-balancer:read-quota-global",
+        **dict.fromkeys(("put", "delete"), "rule:load-balancer:write-quota"),
+    },
     "flavor-profile": {"get_all": _ADMIN, "get_one": _ADMIN, **_OPERATORS},
 }
 

@@ -1,4 +1,4 @@
-"""Providers, and what a flavor for them may say."""
+"""Providers, and what flavors and availability zones for them may say."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
@@ -7,7 +7,9 @@ from hydria.api import query
 from hydria.api.call import Answer, Call
 from hydria.api.route import operation
 from hydria.base.errors import Invalid
-from hydria.model.flavor import PROVIDERS, capabilities, check_provider
+from hydria.model.availability_zone import AvailabilityZoneData
+from hydria.model.flavor import FlavorData
+from hydria.model.offer import PROVIDERS, capabilities, check_provider
 
 _ATTRIBUTES = ("name", "description")
 
@@ -25,6 +27,10 @@ class FlavorCapabilities(TypedDict):
     flavor_capabilities: list[Named]
 
 
+class AvailabilityZoneCapabilities(TypedDict):
+    availability_zone_capabilities: list[Named]
+
+
 @operation(summary="List providers", answer=Providers, filters=_ATTRIBUTES)
 def index(call: Call) -> Answer:
     call.authorize("provider:get_all", call.caller.project_id)
@@ -36,7 +42,19 @@ def index(call: Call) -> Answer:
 def flavor_capabilities(call: Call) -> Answer:
     call.authorize("provider-flavor:get_all", call.caller.project_id)
     check_provider(call.path["provider"])
-    return Answer({"flavor_capabilities": _chosen(call, capabilities())})
+    return Answer({"flavor_capabilities": _chosen(call, capabilities(FlavorData))})
+
+
+@operation(
+    summary="What availability_zone_data can say",
+    answer=AvailabilityZoneCapabilities,
+    filters=_ATTRIBUTES,
+    since="v2.14",
+)
+def availability_zone_capabilities(call: Call) -> Answer:
+    call.authorize("provider-availability-zone:get_all", call.caller.project_id)
+    check_provider(call.path["provider"])
+    return Answer({"availability_zone_capabilities": _chosen(call, capabilities(AvailabilityZoneData))})
 
 
 def _chosen(call: Call, listed: Iterable[Mapping[Any, str]]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from hydria.api.call import Call
 from hydria.base import config
 from hydria.base.errors import Invalid, invalid_field
+from hydria.model.field import key
 from hydria.store.query import Page, Query
 
 Parameters = Mapping[str, Sequence[str]]
@@ -53,10 +54,14 @@ def links(call: Call, query: Query, page: Page[Any]) -> list[dict[str, str]]:
         return []
     found = []
     if page.more_after or (not query.page_reverse and len(page.rows) == query.limit):
-        found.append({"rel": "next", "href": _href(call, query, page.rows[-1].id, reverse=False)})
+        found.append({"rel": "next", "href": _href(call, query, _key(page.rows[-1]), reverse=False)})
     if page.more_before:
-        found.append({"rel": "previous", "href": _href(call, query, page.rows[0].id, reverse=True)})
+        found.append({"rel": "previous", "href": _href(call, query, _key(page.rows[0]), reverse=True)})
     return found
+
+
+def _key(row: Any) -> str:
+    return str(getattr(row, key(type(row))))
 
 
 def _href(call: Call, query: Query, marker: str, *, reverse: bool) -> str:

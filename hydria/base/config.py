@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from hydria.base.errors import HydriaError
+from hydria.base.limit import Limit
 from hydria.base.tls_options import AlpnProtocol, TlsVersion
 
 
@@ -127,6 +128,19 @@ class Api(Section, frozen=True):
                     raise ValueError(f"default_{kind}_tls_versions has {version}, which is below minimum_tls_version")
 
 
+class Quotas(Section, frozen=True):
+    """How many of each a project may have that has no quota of its own; -1: any number."""
+
+    default_load_balancer_quota: Limit = -1
+    default_listener_quota: Limit = -1
+    default_pool_quota: Limit = -1
+    default_member_quota: Limit = -1
+    """In all pools together."""
+    default_health_monitor_quota: Limit = -1
+    default_l7policy_quota: Limit = -1
+    default_l7rule_quota: Limit = -1
+
+
 class Controller(Section, frozen=True):
     workers: int = 4
     """Load balancers reconciled at the same time by one process."""
@@ -229,6 +243,7 @@ class Config(Section, frozen=True):
     database: Database = Database()
     identity: Identity = Identity()
     api: Api = Api()
+    quotas: Quotas = Quotas()
     controller: Controller = Controller()
     certificates: Certificates = Certificates()
     cloud: Cloud = Cloud()

@@ -18,7 +18,7 @@ from hydria.controller.parallel import both
 from hydria.controller.security_groups import ensure_security_groups
 from hydria.controller.servers import why_dead
 from hydria.controller.vf_settings import with_vf_settings
-from hydria.drivers.cloud import FixedIp, Port, PortRequest, Server, ServerRequest
+from hydria.drivers.cloud import FixedIp, Network, Port, PortRequest, Server, ServerRequest
 from hydria.model import spec_versions
 from hydria.model.amphora import Amphora
 from hydria.model.graph import Graph
@@ -107,7 +107,7 @@ class Boot:
             raise DidNotBoot(f"The base port of amphora {row.id} disappeared.")
         self._update(row.id, status=AmphoraStatus.BOOTING, **_facts(graph, base, server))
         server = self._await_server_and_groups(graph, base, server)
-        address = self._management_address(server, base)
+        address = self._management_address(graph, server, base)
         info = self._await_agent(row.id, server.id, address)
         if base.vnic_type == "direct" and not info.nftables:
             raise Terminal(
@@ -124,7 +124,7 @@ class Boot:
         """VF ports are in the server's create request: so the scheduler takes a host that has a VF for them."""
         port, (image, management) = both(
             lambda: base or self._cloud.create_port(self._base_port(graph, row.id)),
-            lambda: (self._image(graph), self._outside.lookups.network(self._management)),
+            lambda: (self._image(graph), self._management(graph)),
             instant=self._cloud.instant,
         )
         issued = self._outside.authority.issue(row.id, self._outside.config.certificates.amphora_validity_days)
@@ -136,6 +136,7 @@ class Boot:
                 networks=(management.id,),
                 ports=(port.id,),
                 files=self._files(row.id, issued.pem),
+                availability_zone=graph.zone.compute_zone,
                 security_groups=self._config.amphora_security_groups,
                 metadata={"amphora_id": row.id, "load_balancer_id": graph.load_balancer.id},
                 guaranteed_rate=port.qos_policy_id is not None,
@@ -147,9 +148,8 @@ class Boot:
     def _base_port(self, graph: Graph, amphora_id: str) -> PortRequest:
         return with_vf_settings(self._cloud, base_port_request(graph, amphora_id), graph.flavor)
 
-    @property
-    def _management(self) -> str:
-        return self._config.management_network
+    def _management(self, graph: Graph) -> Network:
+        return self._outside.lookups.network(graph.zone.management_network or self._config.management_network)
 
     def _image(self, graph: Graph) -> str:
         return self._outside.lookups.image(graph.flavor.amp_image_tag or self._config.image_tag)
@@ -206,9 +206,9 @@ class Boot:
                         raise DidNotBoot(f"Amphora {amphora_id}: {dead} Its agent never answered.") from error
                 self._outside.pause(max(_AGENT_POLL, (now - started) / _PATIENCE))
 
-    def _management_address(self, server: Server, base: Port) -> str:
+    def _management_address(self, graph: Graph, server: Server, base: Port) -> str:
         """The VIP may be in the management network too (H-9): what the base port has is not the agent's."""
-        network = self._outside.lookups.network(self._management)
+        network = self._management(graph)
         other = {ip.ip_address for ip in base.fixed_ips}
         for address in server.addresses.get(network.name, ()):
             if address not in other:

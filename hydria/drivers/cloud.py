@@ -209,6 +209,9 @@ class Cloud(Protocol):
 
     def flavor_exists(self, flavor_id: str) -> bool: ...
 
+    def zone_exists(self, name: str) -> bool:
+        """A compute availability zone."""
+
     def image_by_tag(self, tag: str) -> str | None:
         """Id of the newest active image with that tag."""
 

@@ -43,6 +43,7 @@ class _Host:
     name: str
     vfs: Mapping[str, int]
     """Network id → VFs of its physical network."""
+    zone: str
     taken: dict[str, str] = field(default_factory=dict)
     """Port id → network id."""
     cut: set[str] = field(default_factory=set)
@@ -108,9 +109,9 @@ class FakeCloud(FakeSecurityGroups):
         self.networks[network.id] = network
         return network
 
-    def add_host(self, name: str, **vfs: int) -> None:
-        """`vfs`: network name → VFs."""
-        self.hosts[name] = _Host(name, {id_of("network", network): number for network, number in vfs.items()})
+    def add_host(self, name: str, zone: str | None = None, **vfs: int) -> None:
+        """`vfs`: network name → VFs. `zone`: availability zone, by default one of its own."""
+        self.hosts[name] = _Host(name, {id_of("network", of): number for of, number in vfs.items()}, zone or name)
 
     def cut_link(self, host: str, network: str) -> None:
         """The PF there loses its link: VFs that are in use lose theirs, and no further one is given away."""
@@ -262,6 +263,10 @@ class FakeCloud(FakeSecurityGroups):
         with self.interruptions.call("flavor_exists"):
             return flavor_id in self.flavors
 
+    def zone_exists(self, name: str) -> bool:
+        with self.interruptions.call("zone_exists"), self._lock:
+            return any(host.zone == name for host in self.hosts.values())
+
     def image_by_tag(self, tag: str) -> str | None:
         with self.interruptions.call("image_by_tag"):
             return self.images.get(tag)
@@ -330,7 +335,7 @@ class FakeCloud(FakeSecurityGroups):
             guest.server,
             status="ACTIVE",
             addresses=addresses,
-            zone=guest.host,
+            zone=self.hosts[guest.host].zone,
             vcpus=self.vcpus.get(guest.request.flavor),
         )
 
@@ -338,6 +343,8 @@ class FakeCloud(FakeSecurityGroups):
         return next((host.name for host in self.hosts.values() if not self._unfit(host, request)), None)
 
     def _unfit(self, host: _Host, request: ServerRequest) -> str | None:
+        if request.availability_zone not in (None, host.zone):
+            return f"is in availability zone {host.zone}, not {request.availability_zone}"
         wanted = collections.Counter(
             self.ports[id_].network_id
             for id_ in request.ports

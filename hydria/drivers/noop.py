@@ -241,6 +241,9 @@ class NoopCloud:
     def flavor_exists(self, flavor_id: str) -> bool:  # noqa: ARG002
         return True
 
+    def zone_exists(self, name: str) -> bool:  # noqa: ARG002
+        return True
+
     def image_by_tag(self, tag: str) -> str | None:
         return ids.id_of("image", tag)
 

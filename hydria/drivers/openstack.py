@@ -275,6 +275,13 @@ class OpenStackCloud:
     def flavor_exists(self, flavor_id: str) -> bool:
         return self._there("compute", f"/flavors/{flavor_id}")
 
+    def zone_exists(self, name: str) -> bool:
+        try:
+            zones = self._compute("GET", "/os-availability-zone")["availabilityZoneInfo"]
+        except Refused as error:
+            raise Terminal(error.message) from error
+        return any(zone["zoneName"] == name for zone in zones)
+
     def image_by_tag(self, tag: str) -> str | None:
         query = {"tag": tag, "status": "active", "sort": "created_at:desc", "limit": "1"}
         images = self._call("image", "GET", "/images", query=query)["images"]

@@ -115,6 +115,11 @@ class Field(Struct, frozen=True):
 R = TypeVar("R", bound=Struct)
 
 
+def key(resource: type[Struct]) -> str:
+    """The field that tells its rows apart, in paths, markers and references."""
+    return getattr(resource, "KEY", "id")
+
+
 @functools.cache
 def fields(resource: type[Struct]) -> tuple[Field, ...]:
     """All fields of a resource, in the order of their definition, those of its bases first."""

@@ -1,27 +1,20 @@
 """Load balancer flavors, their profiles, and what a profile's flavor_data may say."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 
-from hydria.base.errors import Invalid, Unsupported, invalid_field
 from hydria.model.field import CREATE, Text, Uuid
 from hydria.model.load_balancer import Topology
-from hydria.model.resource import Resource
-
-PROVIDERS = {"amphora": "The Hydria amphora driver.", "octavia": "Alias of the amphora driver."}
-"""Names under which clients of Octavia ask for load balancers; both mean ours."""
+from hydria.model.offer import Data, Name, Offer, Profile, parse_data
 
 
-class FlavorProfile(Resource, kw_only=True, frozen=True):
-    name: Annotated[str, Meta(min_length=1, max_length=255)]
-    provider_name: Text
-    flavor_data: Annotated[str, Meta(max_length=4096)]
+class FlavorProfile(Profile, kw_only=True, frozen=True):
+    flavor_data: Data
 
 
-class Flavor(Resource, kw_only=True, frozen=True):
-    name: Annotated[str, Meta(min_length=1, max_length=255)]
+class Flavor(Offer, kw_only=True, frozen=True):
+    name: Name
     description: Text = ""
     enabled: bool = True
     flavor_profile_id: Annotated[Uuid, CREATE]
@@ -35,7 +28,12 @@ class FlavorData(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, 
     """The keys of flavor_data: name, type, default and meaning, once. The capabilities listing shows these lines."""
 
     loadbalancer_topology: Annotated[
-        Topology | None, Meta(description="SINGLE: one amphora. ACTIVE_STANDBY: two, sharing the VIP by VRRP.")
+        Topology | None,
+        # Octavia's own words: clients compare them.
+        Meta(
+            description="The load balancer topology. One of: SINGLE - One amphora per load balancer. "
+            "ACTIVE_STANDBY - Two amphora per load balancer."
+        ),
     ] = None
     compute_flavor: Annotated[str | None, Meta(description="The compute flavor ID of the amphorae.")] = None
     amp_image_tag: Annotated[str | None, Meta(description="The tag of the amphora image.")] = None
@@ -58,26 +56,5 @@ class FlavorData(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, 
 
 
 def parse_flavor_data(text: str) -> FlavorData:
-    """flavor_data as the API takes it. Raises Invalid (no JSON object), Unsupported (an unknown key or type)."""
-    try:
-        value = msgspec.json.decode(text.encode())
-    except msgspec.DecodeError as error:
-        raise invalid_field("flavor_data", text, f"It must be a JSON object: {error}.") from error
-    if not isinstance(value, dict):
-        raise invalid_field("flavor_data", text, "It must be a JSON object.")
-    try:
-        return msgspec.convert(value, FlavorData)
-    except msgspec.ValidationError as error:
-        raise Unsupported(f"Provider 'amphora' does not support a requested option: flavor_data: {error}") from error
-
-
-def check_provider(name: str) -> str:
-    if name not in PROVIDERS:
-        raise Invalid(f"Provider '{name}' is not enabled.", field="provider")
-    return name
-
-
-def capabilities() -> list[dict[Literal["name", "description"], str]]:
-    """What `GET /providers/amphora/flavor_capabilities` lists."""
-    schema = msgspec.json.schema(FlavorData)["$defs"]["FlavorData"]["properties"]
-    return [{"name": name, "description": entry.get("description", "")} for name, entry in schema.items()]
+    """flavor_data as the API takes it. Raises Invalid, Unsupported."""
+    return parse_data("flavor_data", text, FlavorData)

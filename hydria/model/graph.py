@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from hydria.model.amphora import Amphora
+from hydria.model.availability_zone import AvailabilityZoneData
 from hydria.model.flavor import FlavorData
 from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
@@ -36,6 +37,7 @@ class Graph(Struct, kw_only=True, frozen=True):
     generation: int
     """The load balancer's generation at the time of reading."""
     flavor: FlavorData = FlavorData()
+    zone: AvailabilityZoneData = AvailabilityZoneData()
     listeners: tuple[Listener, ...] = ()
     policies: tuple[PolicyNode, ...] = ()
     """By listener, then position."""
@@ -80,6 +82,7 @@ def without_deleted(graph: Graph) -> Graph:
         load_balancer=graph.load_balancer,
         generation=graph.generation,
         flavor=graph.flavor,
+        zone=graph.zone,
         amphorae=graph.amphorae,
         listeners=tuple(filter(stays, graph.listeners)),
         policies=tuple(

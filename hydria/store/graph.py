@@ -8,6 +8,12 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from hydria.model.amphora import Amphora
+from hydria.model.availability_zone import (
+    AvailabilityZone,
+    AvailabilityZoneData,
+    AvailabilityZoneProfile,
+    parse_availability_zone_data,
+)
 from hydria.model.flavor import Flavor, FlavorData, FlavorProfile, parse_flavor_data
 from hydria.model.graph import Graph, PolicyNode, PoolNode
 from hydria.model.l7 import L7Policy, L7Rule
@@ -22,12 +28,15 @@ from hydria.store.tables import below, table
 R = TypeVar("R", bound=Struct)
 
 _LB, _FLAVOR, _PROFILE = table(LoadBalancer), table(Flavor), table(FlavorProfile)
+_ZONE, _ZONE_PROFILE = table(AvailabilityZone), table(AvailabilityZoneProfile)
 _LOAD_BALANCER = (
     select(LoadBalancer)
-    .add_columns(_PROFILE.c.flavor_data)
+    .add_columns(_PROFILE.c.flavor_data, _ZONE_PROFILE.c.availability_zone_data)
     .select_from(_LB)
     .outerjoin(_FLAVOR, _FLAVOR.c.id == _LB.c.flavor_id)
     .outerjoin(_PROFILE, _PROFILE.c.id == _FLAVOR.c.flavor_profile_id)
+    .outerjoin(_ZONE, _ZONE.c.name == _LB.c.availability_zone)
+    .outerjoin(_ZONE_PROFILE, _ZONE_PROFILE.c.id == _ZONE.c.availability_zone_profile_id)
     .where(below(LoadBalancer))
 )
 
@@ -37,7 +46,7 @@ def load_graph(tx: Transaction, lb_id: str) -> Graph | None:
     if row is None:
         return None
     (load_balancer,) = from_rows(LoadBalancer, [row])
-    flavor_data = row[-1]
+    flavor_data, zone_data = list(row)[-2:]
     members: defaultdict[str, list[Member]] = defaultdict(list)
     for member in _of(tx, Member, lb_id):
         members[member.pool_id].append(member)
@@ -55,6 +64,7 @@ def load_graph(tx: Transaction, lb_id: str) -> Graph | None:
         load_balancer=load_balancer,
         generation=load_balancer.generation,
         flavor=FlavorData() if flavor_data is None else parse_flavor_data(flavor_data),
+        zone=AvailabilityZoneData() if zone_data is None else parse_availability_zone_data(zone_data),
         listeners=tuple(_of(tx, Listener, lb_id)),
         policies=tuple(PolicyNode(policy=policy, rules=tuple(l7rules[policy.id])) for policy in policies),
         pools=tuple(

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 
 from hydria.base.errors import Invalid, invalid_field
 from hydria.model.amphora import Amphora
-from hydria.model.field import Field, fields, is_words
+from hydria.model.field import Field, fields, is_words, key
 from hydria.model.load_balancer import LoadBalancer
 from hydria.store import resources
 from hydria.store.database import Transaction
@@ -25,8 +25,8 @@ __all__ = ["Page", "Query", "filterable", "related", "select", "sortable"]
 R = TypeVar("R", bound=Struct)
 Direction = Literal["asc", "desc"]
 
-_ALIASES = {"tenant_id": "project_id"}
-_OLDEST_FIRST: tuple[tuple[str, Direction], ...] = (("created_at", "asc"),)
+_ALIASES = {"tenant_id": "project_id", "load_balancer": "loadbalancer", "health_monitor": "healthmonitor"}
+"""The latter two of quotas."""
 _Key = tuple[sa.ColumnElement[Any], bool]
 """What to sort by, and whether descending."""
 
@@ -36,7 +36,7 @@ class Query:
     filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Attribute or relation → values as in the URL. One of the values suffices; all names must match."""
     sort: Sequence[tuple[str, Direction]] = ()
-    """By default created_at. The id always comes last."""
+    """By default created_at, where it is shown. The key always comes last."""
     marker: str | None = None
     """The id of the last row seen (with `page_reverse` the first)."""
     limit: int | None = None
@@ -64,11 +64,11 @@ def select(tx: Transaction, resource: type[R], query: Query) -> Page[R]:
     visible = _visible(resource, query)
     keys = _sort_keys(resource, query)
     if query.page_reverse:
-        keys = [(key, not descending) for key, descending in keys]
+        keys = [(what, not descending) for what, descending in keys]
     statement = resources.select(resource).where(*visible, *_conditions(resource, query))
     if query.marker is not None:
         statement = statement.where(_after(keys, _position(tx, resource, query.marker, visible, keys)))
-    statement = statement.order_by(*(key.desc() if descending else key for key, descending in keys))
+    statement = statement.order_by(*(what.desc() if descending else what for what, descending in keys))
     if query.limit is not None:
         statement = statement.limit(query.limit + 1)  # one more than shown tells whether there are more
     rows = resources.from_rows(resource, tx.execute(statement).all())
@@ -206,9 +206,15 @@ _LEAST: Mapping[type[TypeEngine[Any]], Any] = {
 }
 
 
+def _by_age(resource: type[Struct]) -> tuple[tuple[str, Direction], ...]:
+    """The oldest first; what does not say how old it is, by its key alone."""
+    dated = any(attribute.name == "created_at" and attribute.public for attribute in fields(resource))
+    return (("created_at", "asc"),) if dated else ()
+
+
 def _sort_keys(resource: type[Struct], query: Query) -> list[_Key]:
     keys: list[_Key] = []
-    for name, direction in (*(query.sort or _OLDEST_FIRST), ("id", "asc")):
+    for name, direction in (*(query.sort or _by_age(resource)), (key(resource), "asc")):
         attribute = _attribute(resource, _ALIASES.get(name, name))
         if direction not in ("asc", "desc"):
             raise invalid_field("sort", direction, "The direction is asc or desc.")
@@ -228,8 +234,8 @@ def _sort_keys(resource: type[Struct], query: Query) -> list[_Key]:
 def _position(
     tx: Transaction, resource: type[Struct], marker: str, visible: Sequence[sa.ColumnElement[bool]], keys: list[_Key]
 ) -> sa.Row[Any]:
-    columns = (key.label(f"key_{number}") for number, (key, _) in enumerate(keys))
-    row = tx.execute(sa.select(*columns).where(table(resource).c.id == marker, *visible)).first()
+    columns = (what.label(f"key_{number}") for number, (what, _) in enumerate(keys))
+    row = tx.execute(sa.select(*columns).where(table(resource).c[key(resource)] == marker, *visible)).first()
     if row is None:
         raise invalid_field("marker", marker, f"There is no such {title(resource)}.")
     return row
@@ -239,8 +245,8 @@ def _after(keys: list[_Key], position: sa.Row[Any]) -> sa.ColumnElement[bool]:
     """Lexicographically behind: equal in the first keys, behind in the next one."""
     behind: list[sa.ColumnElement[bool]] = []
     equal: list[sa.ColumnElement[bool]] = []
-    for (key, descending), plain in zip(keys, position, strict=True):
-        value = sa.literal(plain, key.type)
-        behind.append(sa.and_(*equal, key < value if descending else key > value))
-        equal.append(key == value)
+    for (what, descending), plain in zip(keys, position, strict=True):
+        value = sa.literal(plain, what.type)
+        behind.append(sa.and_(*equal, what < value if descending else what > value))
+        equal.append(what == value)
     return sa.or_(*behind)

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from hydria.base.errors import Conflict
-from hydria.model.field import fields
+from hydria.model.availability_zone import AvailabilityZone
+from hydria.model.field import fields, key
 from hydria.model.flavor import Flavor
 from hydria.model.listener import Listener
 from hydria.model.pool import HealthMonitor, Member
@@ -36,7 +37,8 @@ def find(tx: Transaction, resource: type[R], **equals: Any) -> tuple[R, ...]:
     for name, value in equals.items():
         among = isinstance(value, Sequence) and not isinstance(value, str)
         statement = statement.where(columns[name].in_(value) if among else columns[name] == value)
-    return tuple(from_rows(resource, tx.execute(statement.order_by(columns.created_at, columns.id)).all()))
+    order = [columns[name] for name in ("created_at", key(resource)) if name in columns]
+    return tuple(from_rows(resource, tx.execute(statement.order_by(*order)).all()))
 
 
 def insert(tx: Transaction, row: R) -> R:
@@ -78,14 +80,15 @@ def update_all(tx: Transaction, resource: type[Struct], changes: Mapping[str, Ma
         try:
             changed += tx.execute(_update(resource, names), rows if len(rows) > 1 else rows[0]).rowcount
         except sa.exc.IntegrityError as error:
-            raise _conflict(resource, [{**row, "id": row[_AT]} for row in rows], error) from error
+            raise _conflict(resource, [{**row, key(resource): row[_AT]} for row in rows], error) from error
     return changed
 
 
 def delete(tx: Transaction, resource: type[Struct], id_: str) -> bool:
     """Whether there was such a row. Raises Conflict where others still refer to it."""
+    this = table(resource).c[key(resource)] == id_
     try:
-        return tx.execute(sa.delete(table(resource)).where(table(resource).c.id == id_)).rowcount > 0
+        return tx.execute(sa.delete(table(resource)).where(this)).rowcount > 0
     except sa.exc.IntegrityError as error:
         raise Conflict(f"{title(resource)} {id_} is in use and cannot be modified.") from error
 
@@ -113,7 +116,7 @@ def _stored(resource: type[Struct]) -> tuple[str, ...]:
 
 @functools.cache
 def _select_by_id(resource: type[Struct]) -> sa.Select[Any]:
-    return select(resource).where(table(resource).c.id == sa.bindparam("id"))
+    return select(resource).where(table(resource).c[key(resource)] == sa.bindparam("id"))
 
 
 @functools.cache
@@ -124,7 +127,7 @@ def _insert(resource: type[Struct]) -> sa.Insert:
 @functools.cache
 def _update(resource: type[Struct], names: tuple[str, ...]) -> sa.Update:
     values: dict[str, Any] = {name: sa.bindparam(name) for name in names}
-    return sa.update(table(resource)).where(table(resource).c.id == sa.bindparam(_AT)).values(values)
+    return sa.update(table(resource)).where(table(resource).c[key(resource)] == sa.bindparam(_AT)).values(values)
 
 
 def _dated(row: R, moment: dt.datetime) -> R:
@@ -137,7 +140,7 @@ def _conflict(
 ) -> Conflict | sa.exc.IntegrityError:
     reason = str(error.orig).upper()
     if "FOREIGN KEY" in reason:
-        return Conflict(f"{title(resource)} {rows[0]['id']} refers to something that is not there.")
+        return Conflict(f"{title(resource)} {rows[0][key(resource)]} refers to something that is not there.")
     if "UNIQUE" not in reason and "DUPLICATE" not in reason:
         return error
     if len(rows) > 1:
@@ -161,4 +164,6 @@ def _duplicate(resource: type[Struct], values: dict[str, Any]) -> str:
         return "This pool already has a health monitor"
     if resource is Flavor:
         return f"A flavor of {values.get('name')} already exists."
-    return f"{title(resource)} {values.get('id')} already exists."
+    if resource is AvailabilityZone:
+        return f"An availability zone of {values.get('name')} already exists."
+    return f"{title(resource)} {values.get(key(resource))} already exists."

@@ -14,15 +14,17 @@ from msgspec import Meta, Struct
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from hydria.model.amphora import Amphora
+from hydria.model.availability_zone import AvailabilityZone, AvailabilityZoneProfile
 from hydria.model.certificate import InlineCertificate
 from hydria.model.event import Event
-from hydria.model.field import Field, fields
+from hydria.model.field import Field, fields, key
 from hydria.model.flavor import Flavor, FlavorProfile
 from hydria.model.heartbeat import ListenerStats
 from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.pool import HealthMonitor, Member, Pool
+from hydria.model.quota import Quota
 from hydria.model.status import ProvisioningStatus
 
 
@@ -74,6 +76,9 @@ METADATA = sa.MetaData(
 _NAMES: dict[type[Struct], str] = {
     FlavorProfile: "flavor_profile",
     Flavor: "flavor",
+    AvailabilityZoneProfile: "availability_zone_profile",
+    AvailabilityZone: "availability_zone",
+    Quota: "quota",
     LoadBalancer: "load_balancer",
     Pool: "pool",
     Listener: "listener",
@@ -88,7 +93,9 @@ _NAMES: dict[type[Struct], str] = {
 
 _REFERENCES: dict[tuple[type[Struct], str], tuple[str, Literal["CASCADE", "SET NULL", "RESTRICT"]]] = {
     (Flavor, "flavor_profile_id"): ("flavor_profile.id", "RESTRICT"),
+    (AvailabilityZone, "availability_zone_profile_id"): ("availability_zone_profile.id", "RESTRICT"),
     (LoadBalancer, "flavor_id"): ("flavor.id", "RESTRICT"),
+    (LoadBalancer, "availability_zone"): ("availability_zone.name", "RESTRICT"),
     (Pool, "loadbalancer_id"): ("load_balancer.id", "CASCADE"),
     (Listener, "loadbalancer_id"): ("load_balancer.id", "CASCADE"),
     (Listener, "default_pool_id"): ("pool.id", "SET NULL"),
@@ -111,7 +118,7 @@ def _column(resource: type[Struct], field: Field) -> sa.Column[Any]:
         field.name,
         _column_type(field.name, field.type),
         *constraints,
-        primary_key=field.name == "id",
+        primary_key=field.name == key(resource),
         nullable=nullable,
         index=reference is not None,
     )
@@ -181,6 +188,10 @@ dirty = sa.Table(
 )
 
 
+quota_lock = sa.Table("quota_lock", METADATA, sa.Column("project_id", sa.String(36), primary_key=True))
+"""A row of each project that was ever limited: who adds to what is limited locks it. The limits are in `quota`."""
+
+
 def _unique(name: str, *keys: Any) -> None:
     """What is being deleted no longer counts, so that it can be made anew in the same round.
 
@@ -199,7 +210,9 @@ _unique("uq_listener_protocol_port", _listener.loadbalancer_id, _listener.protoc
 _unique("uq_member_address", _member.pool_id, _member.address, _member.protocol_port)
 _unique("uq_health_monitor_pool_id", _monitor.pool_id)
 sa.Index("uq_flavor_name", table(Flavor).c.name, unique=True)
-sa.Index("ix_load_balancer_project_id", table(LoadBalancer).c.project_id, table(LoadBalancer).c.created_at)
+for _owned in (LoadBalancer, Pool, Listener, L7Policy, L7Rule, Member, HealthMonitor):  # listed and counted so
+    _columns = table(_owned).c
+    sa.Index(f"ix_{_NAMES[_owned]}_project_id", _columns.project_id, _columns.created_at)
 sa.Index("ix_certificate_project_id", table(InlineCertificate).c.project_id, table(InlineCertificate).c.created_at)
 sa.Index("ix_event_created_at", table(Event).c.loadbalancer_id, table(Event).c.created_at)
 

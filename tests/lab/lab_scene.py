@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from hardware import CARDS, NUMVFS, Card, ip, outside_nic, peer
-from typist import Typist
 
 from e2e.scene import BACKENDS, Scene, get, type_guide
 from hydria.base import process
@@ -22,6 +21,7 @@ from hydria.cli.demo.client import Client
 from hydria.cli.demo.stage import Stage, TestHost
 from hydria.fabric.addresses import subnets
 from hydria.sriov import namespaces
+from typist import Typist
 
 # Nothing may count as lost or late only because the CPU is emulated.
 os.environ.update(

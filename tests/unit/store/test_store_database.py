@@ -24,20 +24,19 @@ def schema(database: Database) -> dict[str, object]:
     with database.read() as tx:
         inspector = sa.inspect(tx.connection)
         tables = set(inspector.get_table_names()) - {"alembic_version"}
-        found: dict[str, object] = {name: _table(inspector, name) for name in tables}
+        found: dict[str, object] = {name: _table(tx, inspector, name) for name in tables}
         indexes = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
         return found | {name: text.replace('"', "") for name, text in tx.execute(sa.text(indexes))}
 
 
-def _table(inspector: sa.Inspector, name: str) -> object:
+def _table(tx: Transaction, inspector: sa.Inspector, name: str) -> object:
     columns = {
         column["name"]: (str(column["type"]), column["nullable"], column["primary_key"])
         for column in inspector.get_columns(name)
     }
-    keys = {
-        key["name"]: (key["constrained_columns"], key["referred_table"], key["referred_columns"], key["options"])
-        for key in inspector.get_foreign_keys(name)
-    }
+    # SQLite's own words: SQLAlchemy does not see all of a reference that came with a column.
+    listed = tx.execute(sa.text(f"PRAGMA foreign_key_list({name})")).mappings()
+    keys = {(key["from"], key["table"], key["to"], key["on_delete"]) for key in listed}
     return columns, keys, inspector.get_pk_constraint(name)["name"]
 
 

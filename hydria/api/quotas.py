@@ -1,0 +1,94 @@
+"""Quotas: how many resources of each kind a project may have. What enforces them is in the store."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from hydria.api import query
+from hydria.api.call import Answer, Call
+from hydria.api.collection import Collection, Relations
+from hydria.api.route import operation
+from hydria.base.errors import Invalid, invalid_field
+from hydria.model import field
+from hydria.model.quota import DEPRECATED, LIMITED, Quota, limits
+from hydria.store import quotas, resources
+
+_LONGEST_ID = 36
+
+_Numbers = TypedDict("_Numbers", dict.fromkeys((*LIMITED.values(), *DEPRECATED), int))  # type: ignore[misc]
+
+
+class Limits(TypedDict):
+    quota: _Numbers
+
+
+class Quotas(Collection[Quota]):
+    """A list has the projects with limits of their own; any project can be shown, with the limits that hold for it."""
+
+    resource = Quota
+    singular, plural, links = "quota", "quotas", "quotas_links"
+    title, rule, older_names = "Quota", "quota", DEPRECATED
+
+    def index(self, call: Call) -> Answer:
+        answer = super().index(call)
+        defaults = _spelled(limits(None, call.services.config.quotas))
+        for item in answer.content[self.plural]:
+            item |= {name: defaults[name] for name, value in item.items() if value is None}
+        return answer
+
+    def show(self, call: Call) -> Answer:
+        project_id = call.path["id"]
+        call.authorize("quota:get_one", project_id)
+        with call.services.database.read() as tx:
+            quota = resources.get(tx, Quota, project_id)
+        return _answer(call, quota)
+
+    @operation(summary="The limits of a project without limits of its own", answer=Limits)
+    def defaults(self, call: Call) -> Answer:
+        call.authorize("quota:get_defaults", call.path.get("id", call.caller.project_id))
+        return _answer(call, None)
+
+    @operation(status=202)
+    def update(self, call: Call) -> Answer:
+        form = field.decode(field.update_form(Quota), _present(call.form(self.singular)))
+        project_id = call.path["id"]
+        call.authorize("quota:put", project_id)
+        if len(project_id) > _LONGEST_ID:
+            raise invalid_field("project_id", project_id, f"It has more than {_LONGEST_ID} characters.")
+        with call.services.database.write() as tx:
+            quota = quotas.put(tx, project_id, field.given(Quota, form))
+        return _answer(call, quota, 202)
+
+    @operation(status=202)
+    def delete(self, call: Call) -> Answer:
+        """Back to the defaults, where a project without limits of its own is already."""
+        project_id = call.path["id"]
+        call.authorize("quota:delete", project_id)
+        with call.services.database.write() as tx:
+            quotas.reset(tx, project_id)
+        return Answer(status=202)
+
+    def answer(self, row: Quota, relations: Relations) -> dict[str, Any]:
+        return _spelled(super().answer(row, relations))
+
+
+def _answer(call: Call, quota: Quota | None, status: int = 200) -> Answer:
+    shown = _spelled(limits(quota, call.services.config.quotas))
+    return Answer({Quotas.singular: query.restricted(shown, query.fields(call))}, status)
+
+
+def _spelled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """With the older spellings beside the present ones."""
+    return {**values, **{older: values[present] for older, present in DEPRECATED.items()}}
+
+
+def _present(body: Mapping[str, Any]) -> dict[str, Any]:
+    """In the present spelling. Numbers may be text: the official client sends them so."""
+    values: dict[str, Any] = {}
+    for name, value in body.items():
+        present = DEPRECATED.get(name, name)
+        number = int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,10}", value) else value
+        if present in values and values[present] != number:
+            raise Invalid(f"{name} and {present} are the same attribute and must not differ.", field=name)
+        values[present] = number
+    return values
