@@ -17,9 +17,12 @@ from hydria.base.errors import HydriaError
 from lab import kernel, layer, python, userland
 from lab.jobs import MARKS, Job, plan
 from lab.machine import MEMORY_MIB, PLAIN, QEMU, GuestDied, Image, Machine, major_version
+from lab.results import failures
 
 RUNS = layer.BUILD / "runs"
 KEPT_RUNS = 5
+MOST_FAILURES = 5
+"""Told again at the end, of each guest: where the first reason is one, more of the same hide it."""
 PROGRAMS = ("mmdebstrap", "mkfs.erofs", "dpkg-deb", "depmod", "cpio", QEMU)
 IGB_SINCE = 8
 
@@ -89,6 +92,8 @@ def _run(arguments: argparse.Namespace) -> int:
     with concurrent.futures.ThreadPoolExecutor(1 if alone else arguments.guests) as pool:
         statuses = list(pool.map(boot, jobs))
     failed = [job.name for job, status in zip(jobs, statuses, strict=True) if status]
+    for name in failed:
+        print("\n".join([f"--- {name}", *failures(run / name)[:MOST_FAILURES]]))
     print(f"lab: {time.monotonic() - began:.0f} s; {', '.join(failed) or 'nothing'} failed; log: {run}", flush=True)
     return max(statuses)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from hydria.base import process
+from hydria.base.errors import Retryable
 from hydria.cli.demo import guide
 from hydria.cli.demo.client import CallFailed, Client, graph
 from hydria.cli.demo.stage import PATIENCE, Stage, TestHost, await_condition
@@ -230,13 +231,14 @@ class Traffic:
 
 
 def insist(action: Callable[[], T], seconds: float = 60.0) -> T:
-    """Do it until it was answered: what a client does while a service is being started again."""
+    """Do it until it was answered: what a client does while a service is being started again, or a machine is busy."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             return action()
-        except CallFailed as error:
-            if not error.is_passing or time.monotonic() > deadline:
+        except (CallFailed, Retryable) as error:
+            passing = isinstance(error, Retryable) or error.is_passing
+            if not passing or time.monotonic() > deadline:
                 raise
         threading.Event().wait(0.1)
 

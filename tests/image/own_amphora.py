@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from e2e.scene import insist
 from hydria.base.errors import Retryable
 from hydria.cli.demo.stage import await_condition
 from hydria.drivers.amphora_client import HttpsAmphoraClient
@@ -43,7 +44,7 @@ class OwnAmphora:
     client: HttpsAmphoraClient
 
     def observed(self) -> Observed:
-        return self.client.observed(self.id, self.address)
+        return insist(lambda: self.client.observed(self.id, self.address))
 
     def answers(self) -> bool:
         try:

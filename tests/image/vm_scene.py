@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from e2e.scene import BACKENDS, Scene, command_line, pids, type_guide
+from e2e.scene import BACKENDS, Scene, command_line, insist, pids, type_guide
 from hydria.base import process
 from hydria.cli.demo import guide
 from hydria.cli.demo.client import Client
@@ -86,7 +86,7 @@ class VmScene(Scene):
         """What the agent in the machine says of it."""
         amphora = self.amphora_of(balancer)
         with self.agents_client() as client:
-            return client.observed(amphora["id"], amphora["lb_network_ip"])
+            return insist(lambda: client.observed(amphora["id"], amphora["lb_network_ip"]))
 
     def nics(self, balancer: Json) -> dict[str, str]:
         """Interface in the machine → `binding:vnic_type` of the port that has its MAC."""
