@@ -1,6 +1,5 @@
 """What the agent keeps on disk: the last good spec and its counters. Written atomically, for root only."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -8,7 +7,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from hydria.base import log
+from hydria.base import log, private_file
 from hydria.base.errors import Invalid
 from hydria.model import spec_versions
 from hydria.model.spec import Spec
@@ -48,25 +47,7 @@ class State:
             return None
 
     def save(self, name: str, value: Struct, *, durable: bool = False) -> None:
-        path = self._path(name)
-        written = path.with_suffix(".new")
-        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(value))
-            if durable:
-                file.flush()
-                os.fsync(descriptor)
-        written.replace(path)
-        if durable:
-            self._sync_directory()
-
-    def _sync_directory(self) -> None:
-        """So that the new name is on the disk as well."""
-        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        private_file.write(self._path(name), msgspec.json.encode(value), durable=durable)
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.json"

@@ -1,11 +1,10 @@
 """A file that holds keys and that only its owner reads. Knows not what the keys are for."""
 
-import contextlib
-import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from hydria.base import private_file
 from hydria.base.config import ConfigError
 
 
@@ -13,7 +12,7 @@ def ensure(path: Path, make: Callable[[], bytes], holds: str) -> bytes:
     """What the file holds; where there is none, it is made. `holds` says what, for the error. Raises ConfigError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
-        _write(path, make())
+        private_file.write(path, make())  # and on the disk before anything is encrypted with it
     return read(path, holds)
 
 
@@ -25,18 +24,3 @@ def read(path: Path, holds: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"Reading {path}, which holds {holds}: {error}") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, and on the disk before anything is encrypted: a key that is lost takes all of it along."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    with contextlib.ExitStack() as stack:
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        stack.callback(os.close, directory)
-        os.fsync(directory)

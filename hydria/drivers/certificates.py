@@ -3,7 +3,6 @@
 import contextlib
 import datetime as dt
 import fcntl
-import os
 import secrets
 import ssl
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from hydria.base import tls
+from hydria.base import private_file, tls
 
 _CA_DAYS = 3650
 _CLIENT_DAYS = 3650
@@ -74,9 +73,9 @@ def ensure_ca(directory: Path) -> Authority:
             raise TypeError(f"{directory}/ca.key is no EC key")
         if not (directory / "client.pem").exists():
             issued = _issue((certificate, key), tls.CONTROLLER_NAME, _CLIENT_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH)
-            _write(directory / "client.pem", issued.pem)
+            private_file.write(directory / "client.pem", issued.pem.encode())
         if not (directory / "heartbeat.key").exists():
-            _write(directory / "heartbeat.key", secrets.token_hex(32))
+            private_file.write(directory / "heartbeat.key", secrets.token_hex(32).encode())
         return Authority(directory, certificate, key, (directory / "heartbeat.key").read_text())
 
 
@@ -86,7 +85,7 @@ def ensure_secret(directory: Path, name: str, make: Callable[[], bytes]) -> byte
     path = directory / name
     with _locked(directory):
         if not path.exists():
-            _write(path, make().decode())
+            private_file.write(path, make())
         return path.read_bytes()
 
 
@@ -96,17 +95,6 @@ def _locked(directory: Path) -> Iterator[None]:
     with (directory / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, and never readable by others, not even for a moment."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _make_ca(directory: Path) -> None:
@@ -126,8 +114,8 @@ def _make_ca(directory: Path) -> None:
         )
         .sign(key, hashes.SHA256())
     )
-    _write(directory / "ca.key", _private_pem(key))
-    _write(directory / "ca.pem", certificate.public_bytes(Encoding.PEM).decode())
+    private_file.write(directory / "ca.key", _private_pem(key).encode())
+    private_file.write(directory / "ca.pem", certificate.public_bytes(Encoding.PEM))
 
 
 def _issue(

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import msgspec
 
-from hydria.base import process
+from hydria.base import private_file, process
 from hydria.base.errors import HydriaError
 from hydria.cli.demo.stage import Stage
-from hydria.cli.up.state import StateDirectory, write_secret
+from hydria.cli.up.state import StateDirectory
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / "build" / "tempest"
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = chosen("expected-real.txt" if arguments.real else "expected-passed.txt", arguments.regex)
     (LAST / "wanted.txt").write_text("".join(f"{test}\n" for test in sorted(wanted)))
     with real() if arguments.real else pretended() as state:
-        write_secret(LAST / "tempest.conf", configuration(state, arguments))
+        private_file.write(LAST / "tempest.conf", configuration(state, arguments).encode())
         began = time.monotonic()
         # With real load balancers only what amphorae serve; else all there is, whatever has to pass.
         which = ["--load-list", "wanted.txt"] if arguments.real else ["--regex", f"{SUITE}.*({arguments.regex})"]

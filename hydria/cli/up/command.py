@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from hydria.base import log
+from hydria.base import log, private_file
 from hydria.base.config import Config
 from hydria.base.notify import notify
 from hydria.cli.service import SUPERVISOR
@@ -18,7 +18,7 @@ from hydria.cli.up import first_start, ports, seed, the_fabric
 from hydria.cli.up.answers import await_answer, http_answers, udp_bound
 from hydria.cli.up.child import Child
 from hydria.cli.up.clouds import clouds_yaml
-from hydria.cli.up.state import StateDirectory, write_secret
+from hydria.cli.up.state import StateDirectory
 from hydria.cli.up.supervisor import supervise
 from hydria.drivers.noop import NOTHING_IS_REAL
 
@@ -84,7 +84,7 @@ def up(
             logger.warning(NOTHING_IS_REAL)
         the_fabric.ensure(config)
         _check_ports(config)
-        write_secret(state.clouds, clouds_yaml(config))
+        private_file.write(state.clouds, clouds_yaml(config).encode())
         children = {name: _child(name, state) for name in SERVICES}
         try:
             supervise(list(children.values()), functools.partial(_until_ready, state, config, children))

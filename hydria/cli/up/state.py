@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hydria.base import private_file
 from hydria.base.config import Config, ConfigError, dump, load
 from hydria.base.errors import HydriaError
 
@@ -66,16 +67,4 @@ class StateDirectory:
         return load(self.config, {}) if self.config.exists() else None
 
     def save(self, config: Config) -> None:
-        write_secret(self.config, f"# Written by hydria up. See docs/configuration.md.\n{dump(config)}")
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Readable by its owner alone from the first moment, and either the old or the new text after a crash."""
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    new.replace(path)
+        private_file.write(self.config, f"# Written by hydria up. See docs/configuration.md.\n{dump(config)}".encode())

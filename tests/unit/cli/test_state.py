@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hydria.base.config import Config
-from hydria.cli.up.state import InUse, StateDirectory, write_secret
+from hydria.cli.up.state import InUse, StateDirectory
 
 
 def mode(path: Path) -> int:
@@ -43,12 +43,3 @@ def test_the_configuration_comes_back_as_it_was_saved_and_is_secret(tmp_path: Pa
     state.save(Config())
     assert state.load() == Config()
     assert mode(state.config) == 0o600
-
-
-def test_a_secret_replaces_a_readable_file(tmp_path: Path):
-    path = tmp_path / "clouds.yaml"
-    path.write_text("old")
-    path.chmod(0o644)
-    write_secret(path, "new")
-    assert (path.read_text(), mode(path)) == ("new", 0o600)
-    assert [left.name for left in tmp_path.iterdir()] == ["clouds.yaml"]
