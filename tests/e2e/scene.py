@@ -189,8 +189,16 @@ class Scene:
 
     def kill_service(self, name: str) -> None:
         await_condition(f"{name} runs", lambda: self.service_pid(name) is not None, 40.0)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.service_pid(name) or 0, signal.SIGKILL)
+        pid = self.service_pid(name)
+        if pid is not None:
+            kill(pid)
+
+    def kill_amphorae(self) -> None:
+        """Everything that runs in them."""
+        found = guest_processes(self.stage.fabric)
+        assert found
+        for pid in found:
+            kill(pid)
 
     def agents(self) -> list[int]:
         """Process ids of the agents of this stage's amphorae; their supervisors, process 1 of each, are none."""
@@ -294,6 +302,12 @@ def guest_processes(fabric: str) -> list[int]:
             if any(tag.kind in {"port", "vf"} for tag in tags) and not any(tag.kind == "bridge" for tag in tags):
                 inodes.add(number)
     return [pid for pid in pids() if inode_of(pid) in inodes]
+
+
+def kill(pid: int) -> None:
+    """It may have ended with another one, its parent."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def pids() -> list[int]:

@@ -1,15 +1,12 @@
 """It must show 6: kill -9 of any process at any point under load ends as if nothing had happened."""
 
-import contextlib
-import os
 import random
-import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from e2e.scene import BACKENDS, Json, Scene, Traffic, insist, member
+from e2e.scene import BACKENDS, Json, Scene, Traffic, insist, kill, member
 from hydria.cli.demo.client import CallFailed, graph
 
 SEED = 20_231
@@ -81,8 +78,7 @@ def test_kill_9_of_an_agent_does_not_stop_traffic_and_it_comes_back(scene: Scene
                 agents = scene.agents()
                 assert agents
                 for pid in agents:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+                    kill(pid)
                 made = scene.add_member(balancer, "192.0.2.11", sriov=True)
                 assert made["provisioning_status"] == "ACTIVE"
                 scene.demo.delete(f"pools/{scene.pool_of(balancer)}/members", made["id"])

@@ -1,8 +1,6 @@
 """Amphorae that are lost: dead with all of their processes, or cut off from the network by their PF."""
 
 import contextlib
-import os
-import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,20 +8,11 @@ from typing import Any
 import pytest
 
 from e2e.conftest import SECOND_HOST
-from e2e.scene import Scene, guest_processes, member
+from e2e.scene import Scene, member
 from hydria.base import process
 from hydria.cli.demo.stage import await_condition
 
 Json = dict[str, Any]
-
-
-def kill_amphora(scene: Scene) -> None:
-    """Everything that runs in the only one."""
-    pids = guest_processes(scene.stage.fabric)
-    assert pids
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
 
 
 def pf_of(scene: Scene, host: str, network: str) -> str:
@@ -77,7 +66,7 @@ def test_a_dead_amphora_is_replaced_soon_and_its_vfs_come_back(scene: Scene) -> 
         vip = balancer["vip_address"]
         scene.await_answer(vip)
         used, old = scene.vfs_in_use(), server_of(scene)
-        kill_amphora(scene)
+        scene.kill_amphorae()
         killed = time.monotonic()
         await_condition("another one serves", lambda: other_than(scene, old) and scene.connects(vip, 80), 30.0)
         took = time.monotonic() - killed

@@ -1,7 +1,5 @@
 """It must show 1: the operator's guide on real VFs, with traffic from a VF, from the PF and from outside."""
 
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,7 +17,7 @@ from lab_scene import (
     bridged,
 )
 
-from e2e.scene import BACKENDS, guest_processes, member, type_guide
+from e2e.scene import BACKENDS, member, type_guide
 from hydria.cli.demo import guide
 from hydria.cli.demo.stage import await_condition
 from hydria.fabric.addresses import subnets
@@ -139,9 +137,7 @@ def test_a_killed_amphora_is_replaced_on_vfs(scene: LabScene) -> None:
         vip = balancer["vip_address"]
         scene.await_answer(vip)
         used, servers = scene.vfs_in_use(), {one["id"] for one in scene.servers()}
-        # Parents are killed first, so that nobody starts it again.
-        for pid in sorted(guest_processes(scene.stage.fabric)):
-            os.kill(pid, signal.SIGKILL)
+        scene.kill_amphorae()
 
         def is_replaced() -> bool:
             now = {one["id"] for one in scene.servers()}
