@@ -8,18 +8,18 @@ from hydria.api import query
 from hydria.api.call import Answer, Call
 from hydria.api.collection import Collection, Relations
 from hydria.api.route import operation
-from hydria.base.errors import Invalid, invalid_field
+from hydria.base.errors import Invalid
 from hydria.model import field
 from hydria.model.quota import DEPRECATED, LIMITED, Quota, limits
 from hydria.store import quotas, resources
 
-_LONGEST_ID = 36
-
-_Numbers = TypedDict("_Numbers", dict.fromkeys((*LIMITED.values(), *DEPRECATED), int))  # type: ignore[misc]
+Limits = TypedDict("Limits", dict.fromkeys((*LIMITED.values(), *DEPRECATED), int), total=False)  # type: ignore[misc]
 
 
-class Limits(TypedDict):
-    quota: _Numbers
+class Shown(TypedDict):
+    """Of one project. Only a list says whose they are."""
+
+    quota: Limits
 
 
 class Quotas(Collection[Quota]):
@@ -31,30 +31,32 @@ class Quotas(Collection[Quota]):
 
     def index(self, call: Call) -> Answer:
         answer = super().index(call)
-        defaults = _spelled(limits(None, call.services.config.quotas))
+        defaults = _spelled(self.defaults_of(call))
         for item in answer.content[self.plural]:
             item |= {name: defaults[name] for name, value in item.items() if value is None}
         return answer
 
+    def defaults_of(self, call: Call) -> Mapping[str, int]:
+        return limits(None, call.services.config.quotas)
+
+    @operation(answer=Shown)
     def show(self, call: Call) -> Answer:
-        project_id = call.path["id"]
+        project_id = _project(call)
         call.authorize("quota:get_one", project_id)
         with call.services.database.read() as tx:
             quota = resources.get(tx, Quota, project_id)
         return _answer(call, quota)
 
-    @operation(summary="The limits of a project without limits of its own", answer=Limits)
+    @operation(summary="The limits of a project without limits of its own", answer=Shown)
     def defaults(self, call: Call) -> Answer:
-        call.authorize("quota:get_defaults", call.path.get("id", call.caller.project_id))
+        call.authorize("quota:get_defaults", _project(call) if "id" in call.path else call.caller.project_id)
         return _answer(call, None)
 
-    @operation(status=202)
+    @operation(status=202, answer=Shown)
     def update(self, call: Call) -> Answer:
         form = field.decode(field.update_form(Quota), _present(call.form(self.singular)))
-        project_id = call.path["id"]
+        project_id = _project(call)
         call.authorize("quota:put", project_id)
-        if len(project_id) > _LONGEST_ID:
-            raise invalid_field("project_id", project_id, f"It has more than {_LONGEST_ID} characters.")
         with call.services.database.write() as tx:
             quota = quotas.put(tx, project_id, field.given(Quota, form))
         return _answer(call, quota, 202)
@@ -62,7 +64,7 @@ class Quotas(Collection[Quota]):
     @operation(status=202)
     def delete(self, call: Call) -> Answer:
         """Back to the defaults, where a project without limits of its own is already."""
-        project_id = call.path["id"]
+        project_id = _project(call)
         call.authorize("quota:delete", project_id)
         with call.services.database.write() as tx:
             quotas.reset(tx, project_id)
@@ -70,6 +72,12 @@ class Quotas(Collection[Quota]):
 
     def answer(self, row: Quota, relations: Relations) -> dict[str, Any]:
         return _spelled(super().answer(row, relations))
+
+
+def _project(call: Call) -> str:
+    """Any that could exist: the identity service is not asked. Raises Invalid."""
+    form = field.decode(field.create_form(Quota), {"project_id": call.path["id"]})
+    return str(field.given(Quota, form)["project_id"])
 
 
 def _answer(call: Call, quota: Quota | None, status: int = 200) -> Answer:
