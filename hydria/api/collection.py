@@ -190,8 +190,7 @@ class Part(Collection[P]):
         raise NotImplementedError
 
     def touch(self, call: Call, tx: Transaction, row: P) -> int:
-        below.check_stays(row, self.title)
-        return below.touch(tx, call, self.load_balancer_of(tx, row))
+        return below.touch(tx, call, self.load_balancer_of(tx, row), row)
 
 
 def differences(old: Resource, new: Resource) -> dict[str, Any]:

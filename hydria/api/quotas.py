@@ -92,11 +92,15 @@ def _spelled(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _present(body: Mapping[str, Any]) -> dict[str, Any]:
     """In the present spelling. Numbers may be text: the official client sends them so."""
-    values: dict[str, Any] = {}
-    for name, value in body.items():
-        present = DEPRECATED.get(name, name)
-        number = int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,10}", value) else value
-        if present in values and values[present] != number:
-            raise Invalid(f"{name} and {present} are the same attribute and must not differ.", field=name)
-        values[present] = number
+    values = {name: _number(value) for name, value in body.items()}
+    for older, present in DEPRECATED.items():
+        if older not in values:
+            continue
+        value = values.pop(older)
+        if values.setdefault(present, value) != value:
+            raise Invalid(f"{older} and {present} are the same attribute and must not differ.", field=older)
     return values
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,10}", value) else value
