@@ -133,7 +133,7 @@ class World:
         return self.post("/flavors", {"flavor": body}, who="admin")
 
     def zone(self, name: str = "zone", data: str = "{}", **values: Any) -> Any:
-        profile = {"name": f"profile-of-{name}", "provider_name": "amphora", "availability_zone_data": data}
+        profile = {"name": "profile", "provider_name": "amphora", "availability_zone_data": data}
         made = self.post("/availabilityzoneprofiles", {"availability_zone_profile": profile}, who="admin")
         body = {"name": name, "availability_zone_profile_id": made["id"], **values}
         return self.post("/availabilityzones", {"availability_zone": body}, who="admin")
