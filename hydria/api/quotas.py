@@ -13,12 +13,12 @@ from hydria.model import field
 from hydria.model.quota import DEPRECATED, LIMITED, Quota, limits
 from hydria.store import quotas, resources
 
-Limits = TypedDict("Limits", dict.fromkeys((*LIMITED.values(), *DEPRECATED), int), total=False)  # type: ignore[misc]
+_OWNER = dict.fromkeys(("project_id", "tenant_id"), str)
+_LIMITS = dict.fromkeys((*LIMITED.values(), *DEPRECATED), int)
+Limits = TypedDict("Limits", {**_OWNER, **_LIMITS}, total=False)  # type: ignore[misc]
 
 
-class Shown(TypedDict):
-    """Of one project. Only a list says whose they are."""
-
+class Defaults(TypedDict):
     quota: Limits
 
 
@@ -39,27 +39,27 @@ class Quotas(Collection[Quota]):
     def defaults_of(self, call: Call) -> Mapping[str, int]:
         return limits(None, call.services.config.quotas)
 
-    @operation(answer=Shown)
     def show(self, call: Call) -> Answer:
         project_id = _project(call)
         call.authorize("quota:get_one", project_id)
         with call.services.database.read() as tx:
             quota = resources.get(tx, Quota, project_id)
-        return _answer(call, quota)
+        return self._shown(call, project_id, quota)
 
-    @operation(summary="The limits of a project without limits of its own", answer=Shown)
+    @operation(summary="The limits of a project without limits of its own", answer=Defaults)
     def defaults(self, call: Call) -> Answer:
-        call.authorize("quota:get_defaults", _project(call) if "id" in call.path else call.caller.project_id)
-        return _answer(call, None)
+        project_id = _project(call) if "id" in call.path else call.caller.project_id
+        call.authorize("quota:get_defaults", project_id)
+        return self._shown(call, project_id or "", None)
 
-    @operation(status=202, answer=Shown)
+    @operation(status=202)
     def update(self, call: Call) -> Answer:
         form = field.decode(field.update_form(Quota), _present(call.form(self.singular)))
         project_id = _project(call)
         call.authorize("quota:put", project_id)
         with call.services.database.write() as tx:
             quota = quotas.put(tx, project_id, field.given(Quota, form))
-        return _answer(call, quota, 202)
+        return self._shown(call, project_id, quota, 202)
 
     @operation(status=202)
     def delete(self, call: Call) -> Answer:
@@ -73,16 +73,15 @@ class Quotas(Collection[Quota]):
     def answer(self, row: Quota, relations: Relations) -> dict[str, Any]:
         return _spelled(super().answer(row, relations))
 
+    def _shown(self, call: Call, project_id: str, quota: Quota | None, status: int = 200) -> Answer:
+        row = Quota(project_id=project_id, **limits(quota, call.services.config.quotas))
+        return Answer({self.singular: query.restricted(self.answer(row, {}), query.fields(call))}, status)
+
 
 def _project(call: Call) -> str:
     """Any that could exist: the identity service is not asked. Raises Invalid."""
     form = field.decode(field.create_form(Quota), {"project_id": call.path["id"]})
     return str(field.given(Quota, form)["project_id"])
-
-
-def _answer(call: Call, quota: Quota | None, status: int = 200) -> Answer:
-    shown = _spelled(limits(quota, call.services.config.quotas))
-    return Answer({Quotas.singular: query.restricted(shown, query.fields(call))}, status)
 
 
 def _spelled(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,10 +21,11 @@ def world(tmp_path: Path, empty_database: Path, default_policy: Policy) -> Itera
         yield made
 
 
-def limits(**own: int) -> dict[str, int]:
+def limits(project: str = "demo", **own: int) -> dict[str, Any]:
     """As an answer has them: both spellings, and the defaults for the rest."""
     named = {**dict.fromkeys(KINDS, -1), "pool": 10, "loadbalancer": 4, **own}
-    return {**named, **{older: named[present] for older, present in OLDER.items()}}
+    owner = {"project_id": project, "tenant_id": project}
+    return {**owner, **named, **{older: named[present] for older, present in OLDER.items()}}
 
 
 def put(world: World, project: str = "demo", **values: Any) -> Any:
@@ -59,7 +60,7 @@ def test_a_project_without_limits_of_its_own_has_the_defaults(world: World):
 def test_a_put_says_which(world: World, values: dict[str, Any], own: dict[str, int]):
     assert put(world, **values) == limits(**own)
     assert world.get("/quotas/demo") == limits(**own)
-    assert world.get("/quotas/other", who="other") == limits()
+    assert world.get("/quotas/other", who="other") == limits("other")
     assert world.get("/quotas/demo/default") == limits()
 
 
@@ -99,8 +100,7 @@ def test_delete_brings_all_defaults_back(world: World):
 def test_a_list_has_whose_they_are_and_the_defaults_for_what_was_not_said(world: World):
     put(world, member=5)
     put(world, "other", pool=1)
-    owners = [{"project_id": name, "tenant_id": name} for name in ("demo", "other")]
-    demo, other = {**owners[0], **limits(member=5)}, {**owners[1], **limits(pool=1)}
+    demo, other = limits(member=5), limits("other", pool=1)
     assert world.get("/quotas", who="admin") == [demo, other]
     assert world.get("/quotas", who="demo") == [demo]
     assert world.get("/quotas?pool=10", who="admin") == [demo]
