@@ -177,7 +177,13 @@ ACTIONS = ("REJECT", "REDIRECT_TO_POOL", "REDIRECT_TO_URL", "REDIRECT_PREFIX")
 
 @contextlib.contextmanager
 def a_world(
-    directory: Path, empty_database: Path, policy: Policy, api: Api, provider: Served = AMPHORA
+    directory: Path,
+    empty_database: Path,
+    policy: Policy,
+    api: Api,
+    provider: Served = AMPHORA,
+    *,
+    quotas: config.Quotas = config.Quotas(),  # noqa: B008 - frozen
 ) -> Iterator[World]:
     path = Path(shutil.copy(empty_database, directory / "hydria.db"))
     with contextlib.ExitStack() as undo:
@@ -187,7 +193,9 @@ def a_world(
         undo.callback(wake.close)
         cloud, keys = a_cloud(), FakeKeyManager()
         services = Services(
-            config=Config(api=api, certificates=config.Certificates(directory=str(directory / "certificates"))),
+            config=Config(
+                api=api, certificates=config.Certificates(directory=str(directory / "certificates")), quotas=quotas
+            ),
             database=database,
             queue=Queue(database),
             identity=Tokens(),
