@@ -1,17 +1,21 @@
 """The API as it runs, over a real SQLite file and a cloud in memory; only identity is a table of tokens."""
 
 import contextlib
+import dataclasses
 import datetime as dt
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from litestar.testing import TestClient
 
 from hydria.api import app
+from hydria.api.asgi import Front
 from hydria.api.call import Services
 from hydria.api.identity import UNAUTHORIZED, Caller
 from hydria.api.policy import Policy
@@ -216,8 +220,27 @@ def a_world(
             wake=wake,
             served=provider,
         )
-        client = undo.enter_context(TestClient(app.create(services), raise_server_exceptions=False))
+        application, services = undo.enter_context(_application(services))
+        client = undo.enter_context(TestClient(application, raise_server_exceptions=False))
         yield World(client, services, cloud, keys)
+
+
+_SPARE: defaultdict[bytes, list[tuple[Front, Services]]] = defaultdict(list)
+"""Applications of worlds that are gone, by their options."""
+
+
+@contextlib.contextmanager
+def _application(services: Services) -> Iterator[tuple[Front, Services]]:
+    """One that worked for another world before, if there is one: to make it takes longer than most tests do."""
+    spare = _SPARE[msgspec.json.encode(services.config.api)]
+    if spare:
+        application, known = spare.pop()
+        for field in dataclasses.fields(Services):
+            object.__setattr__(known, field.name, getattr(services, field.name))
+    else:
+        application, known = app.create(services), services
+    yield application, known
+    spare.append((application, known))
 
 
 NOBODY = "4f7a2f6e-1111-4000-8000-000000000000"

@@ -3,11 +3,13 @@
 Whoever chooses is handed in: Hypothesis, one step after the other, or the dice of several threads at once.
 """
 
+import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from api_world import PROVISIONED, World
+from tenants_quotas import Asked, Rows, batch, parts
 
 from hydria.model.graph import Graph
 from hydria.store import graph
@@ -16,8 +18,6 @@ from hydria.store.queue import Claim
 
 T = TypeVar("T")
 Row = dict[str, Any]
-Rows = dict[str, dict[str, Row]]
-"""Table → id → row."""
 
 CALLERS = ("demo", "other", "admin")
 _SINGULAR = {
@@ -35,11 +35,20 @@ class Pick(Protocol):
     def __call__(self, choices: Sequence[T]) -> T: ...
 
 
+_KEYS = {
+    **dict.fromkeys(PROVISIONED, "id"),
+    "quota": "project_id",
+    "availability_zone": "name",
+    "availability_zone_profile": "id",
+    "dirty": "load_balancer_id",
+}
+
+
 def snapshot(world: World) -> Rows:
     with world.services.database.read() as tx:
         return {
-            name: {row["id"]: dict(row) for row in tx.connection.exec_driver_sql(f"SELECT * FROM {name}").mappings()}  # noqa: S608
-            for name in PROVISIONED
+            name: {row[key]: dict(row) for row in tx.connection.exec_driver_sql(f"SELECT * FROM {name}").mappings()}  # noqa: S608
+            for name, key in _KEYS.items()
         }
 
 
@@ -63,17 +72,24 @@ class Tenants:
         self._world = world
         self._pick = pick
         self._strays = False
+        self.asked: Asked | None = None
+        """What the last request would add; None: nothing."""
+        self.again: Callable[[], Any] = lambda: None
+        """The last request once more, as it was."""
+        self.creating: Mapping[str, Callable[[str], Any]] = {
+            "load_balancer": self.create_load_balancer,
+            "graph": self.create_graph,
+            "listener": self.create_listener,
+            "pool": self.create_pool,
+            "member": self.create_member,
+            "batch": self.replace_members,
+            "health_monitor": self.create_monitor,
+            "l7policy": self.create_policy,
+            "l7rule": self.create_rule,
+        }
         self.steps: tuple[Callable[[str], Any], ...] = (
-            self.create_load_balancer,
-            self.create_graph,
-            self.create_listener,
-            self.create_pool,
-            self.create_member,
-            self.replace_members,
-            self.create_monitor,
+            *self.creating.values(),
             self.create_policy,
-            self.create_policy,
-            self.create_rule,
             self.update,
             self.update,
             self.delete,
@@ -86,25 +102,45 @@ class Tenants:
         self._strays = self._pick((True, False, False))
         return self._pick(self.steps)(who)
 
+    def create(self, what: str, who: str) -> Any:
+        """Of what is one's own."""
+        self._strays = False
+        return self.creating[what](who)
+
     def create_load_balancer(self, who: str) -> Any:
         return self._create(who, {"name": self._pick(("", "a", "b"))})
 
     def create_graph(self, who: str) -> Any:
-        """A load balancer with all that can be below it."""
+        """A load balancer with all that can be below it, wherever in the body."""
         members = [{"address": f"192.0.2.{number}", "protocol_port": 80} for number in (1, 2)]
-        monitor = {"type": "TCP", "delay": 1, "timeout": 1, "max_retries": 1}
-        pool = {"protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": members, "healthmonitor": monitor}
+        pool = {"protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": members}
         rule = {"type": "PATH", "compare_type": "EQUAL_TO", "value": "/"}
         redirect = {"action": "REDIRECT_TO_POOL", "redirect_pool": {"name": "p2"}, "rules": [rule]}
         listener = {"protocol": "HTTP", "protocol_port": 80, "default_pool": {"name": "p1"}}
         listener["l7policies"] = [{"action": "REJECT", "position": self._pick((1, 5))}, redirect]
-        pools = [{**pool, "name": "p1"}, {**pool, "name": "p2"}]
+        pools = [{**pool, "name": "p1", "healthmonitor": self._monitor()}, {**pool, "name": "p2"}]
+        if self._pick((True, False, False)):
+            listener["default_pool"] = pools.pop(0)
         return self._create(who, {"listeners": [listener], "pools": pools})
 
     def _create(self, who: str, body: Row) -> Any:
         whose = {"project_id": self._pick(("demo", "other"))} if who == "admin" else {}
-        body = {"vip_subnet_id": self._world.public, **whose, **body}
-        return self._post("/loadbalancers", {"loadbalancer": body}, who)
+        zones = snapshot(self._world)["availability_zone"]
+        zone = self._pick((None, None, None, "nowhere", *2 * sorted(zones)))
+        body = {"vip_subnet_id": self._world.public, "availability_zone": zone, **whose, **body}
+        fits = zone is None or self._fits(zone)
+        answer = self._post("/loadbalancers", {"loadbalancer": body}, who)
+        assert answer.status_code in ((201, 403) if fits else (400,)), answer.text
+        return answer
+
+    def _fits(self, name: str) -> bool:
+        """Load balancers of the public network can be in the zone."""
+        rows, network = snapshot(self._world), self._world.cloud.network("public")
+        zone = rows["availability_zone"].get(name)
+        if zone is None or not zone["enabled"] or network is None:
+            return False
+        profile = rows["availability_zone_profile"][zone["availability_zone_profile_id"]]
+        return network.id in json.loads(profile["availability_zone_data"]).get("valid_vip_networks", [network.id])
 
     def create_listener(self, who: str) -> Any:
         return self._below(
@@ -138,16 +174,23 @@ class Tenants:
         )
 
     def replace_members(self, who: str) -> Any:
-        members = [self._member() for _ in range(self._pick((0, 1, 3)))]
+        members = [self._member() for _ in range(self._pick((0, 2, 3, 4)))]
         query = self._pick(("", "?additive_only=true"))
         return self._below(
             "pool",
             who,
-            lambda pool: self._call("PUT", f"/pools/{pool['id']}/members{query}", {"members": members}, who, pool),
+            lambda pool: self._call(
+                "PUT",
+                f"/pools/{pool['id']}/members{query}",
+                {"members": members},
+                who,
+                pool,
+                asked=batch(members, pool, snapshot(self._world), additive=bool(query)),
+            ),
         )
 
     def create_monitor(self, who: str) -> Any:
-        body = {"type": self._pick(("TCP", "HTTP")), "delay": 1, "timeout": 1, "max_retries": 1}
+        body = self._monitor()
         return self._below(
             "pool",
             who,
@@ -211,11 +254,19 @@ class Tenants:
         return self._pick(({}, {"position": 1}, {"position": 2}, {"position": 2**31 - 1}))
 
     def _pool(self) -> Row:
-        members = [self._member() for _ in range(self._pick((0, 2)))]
-        return {"protocol": self._pick(("HTTP", "TCP")), "lb_algorithm": "ROUND_ROBIN", "members": members}
+        members = [self._member() for _ in range(self._pick((0, 1, 2)))]
+        pool = {"protocol": self._pick(("HTTP", "TCP")), "lb_algorithm": "ROUND_ROBIN", "members": members}
+        return pool | self._pick(({}, {}, {"healthmonitor": self._monitor()}))
+
+    def _monitor(self) -> Row:
+        return {"type": self._pick(("TCP", "HTTP")), "delay": 1, "timeout": 1, "max_retries": 1}
 
     def _member(self) -> Row:
-        return {"address": f"192.0.2.{self._pick((1, 2, 3))}", "protocol_port": 80, "weight": self._pick((1, 2))}
+        return {
+            "address": f"192.0.2.{self._pick((1, 2, 3, 4, 5, 6))}",
+            "protocol_port": 80,
+            "weight": self._pick((1, 2)),
+        }
 
     def _some_pool(self, beside: Row) -> str | None:
         """Mostly one of the same load balancer."""
@@ -235,9 +286,14 @@ class Tenants:
         return sorted(snapshot(self._world)[table].values(), key=lambda row: row["created_at"])
 
     def _post(self, path: str, body: Row, who: str, parent: Row | None = None) -> Any:
-        return self._call("POST", path, body, who, parent)
+        project = parent["project_id"] if parent else body["loadbalancer"].get("project_id", who)
+        return self._call("POST", path, body, who, parent, asked=Asked(project, parts(body)))
 
-    def _call(self, method: str, path: str, body: Row | None, who: str, owner: Row | None) -> Any:
+    def _call(
+        self, method: str, path: str, body: Row | None, who: str, owner: Row | None, *, asked: Asked | None = None
+    ) -> Any:
+        self.asked = asked
+        self.again = lambda: self._call(method, path, body, who, owner, asked=asked)
         answer = self._world.call(method, path, body, who=who)
         assert answer.status_code < 500 or answer.status_code == 501, (method, path, body, answer.text)
         if owner is not None and who not in (owner["project_id"], "admin"):  # its parent may be gone meanwhile
@@ -278,6 +334,14 @@ class StandIn:
         faults = {} if broken is None else {broken: "It did not work."}
         own = faults.pop(whole.load_balancer.id, None)
         settle(database, queue, claim, Outcome(whole.generation, faults=faults, load_balancer_fault=own))
+
+    def stop(self, *, forgets: bool) -> None:
+        """Silent for so long that its leases run out: dead, or only slow and unaware that others have what it had."""
+        with self._world.services.database.write() as tx:
+            tx.connection.exec_driver_sql("UPDATE dirty SET lease_until = 0 WHERE lease_until IS NOT NULL")
+        with self._lock:
+            if forgets:
+                self._under_way.clear()
 
     def finish(self, *, well: bool) -> None:
         """Everything there is to do."""

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from api_world import PROVISIONED, World
-from tenants import CALLERS, Row, Rows, path_of
+from tenants import CALLERS, Row, path_of
+from tenants_quotas import Rows
 
 LEGAL = {
     None: {"PENDING_CREATE"},
@@ -34,6 +35,7 @@ def check_rows(now: Rows) -> None:
             if row["provisioning_status"] == "ACTIVE" and not row["admin_state_up"]:
                 assert row["operating_status"] == "OFFLINE"
     _check_belonging(now)
+    check_queued(now)
     positions = defaultdict(list)
     for policy in staying(now["l7policy"].values()):
         positions[policy["listener_id"]].append(policy["position"])
@@ -62,6 +64,27 @@ def _check_belonging(now: Rows) -> None:
     for table, key in (("member", ("pool_id", "address", "protocol_port")), ("health_monitor", ("pool_id",))):
         identities = [tuple(row[name] for name in key) for row in staying(now[table].values())]
         assert len(identities) == len(set(identities))
+
+
+def check_queued(now: Rows) -> None:
+    """Somebody will see to what is pending: it is due, or in somebody's hands until a lease runs out."""
+    of_pool = {row["id"]: row["loadbalancer_id"] for row in now["pool"].values()}
+    of_listener = {row["id"]: row["loadbalancer_id"] for row in now["listener"].values()}
+    of_policy = {row["id"]: of_listener[row["listener_id"]] for row in now["l7policy"].values()}
+    for table in PROVISIONED:
+        for row in now[table].values():
+            if row["provisioning_status"].startswith("PENDING"):
+                match table:
+                    case "load_balancer":
+                        lb_id = row["id"]
+                    case "member" | "health_monitor":
+                        lb_id = of_pool[row["pool_id"]]
+                    case "l7policy" | "l7rule":
+                        lb_id = of_policy[row["id" if table == "l7policy" else "l7policy_id"]]
+                    case _:
+                        lb_id = row["loadbalancer_id"]
+                queued = now["dirty"][lb_id]
+                assert queued["due_at"] is not None or queued["lease_until"] is not None
 
 
 def check_step(before: Rows, now: Rows) -> None:

@@ -56,10 +56,11 @@ class _Instant(threading.Event):
 class World:
     """What the API would have written, and what a controller makes of it."""
 
-    def __init__(self, directory: Path, authority: Authority) -> None:
+    def __init__(self, database: Database, authority: Authority) -> None:
         self.now = 1_700_000_000.0
         self._ids = itertools.count(1)
-        self.database = Database(f"sqlite:///{directory}/hydria.db", clock=self._clock)
+        self.database = database
+        self.database.clock = self._clock
         self.queue = Queue(self.database)
         self.cloud = FakeCloud()
         self.cloud.add_network("lb-mgmt-net", "198.18.0.0/20")
@@ -341,28 +342,64 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return ensure_ca(tmp_path_factory.mktemp("certificates"))
 
 
+class Databases:
+    """Empty ones. One that is given back is emptied for the next world: what its engine has compiled costs the most."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._spare: list[Database] = []
+        empty = Database(f"sqlite:///{directory}/empty.db")
+        empty.migrate()
+        empty.close()
+
+    def take(self) -> Database:
+        if self._spare:
+            return self._spare.pop()
+        path = Path(tempfile.mkdtemp(dir=self._directory)) / "hydria.db"
+        shutil.copy(self._directory / "empty.db", path)
+        return Database(f"sqlite:///{path}")
+
+    def give_back(self, database: Database) -> None:
+        self.empty(database)
+        self._spare.append(database)
+
+    def empty(self, database: Database) -> None:
+        database.close()
+        path = Path(str(database.url.database))
+        for left in path.parent.iterdir():
+            left.unlink()
+        shutil.copy(self._directory / "empty.db", path)
+
+
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("database") / "hydria.db"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    database.close()
-    return path
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    return Databases(tmp_path_factory.mktemp("databases"))
 
 
 @pytest.fixture
-def new_world(tmp_path: Path, authority: Authority, empty_database: Path) -> Iterator[Callable[[], World]]:
+def new_world(authority: Authority, databases: Databases) -> Iterator[Callable[[], World]]:
     """A world of its own at each call."""
     with ExitStack() as cleanup:
 
         def make() -> World:
-            directory = Path(tempfile.mkdtemp(dir=tmp_path))
-            shutil.copy(empty_database, directory)
-            world = World(directory, authority)
-            cleanup.callback(world.database.close)
-            return world
+            database = databases.take()
+            cleanup.callback(databases.give_back, database)
+            return World(database, authority)
 
         yield make
+
+
+@pytest.fixture
+def next_world(authority: Authority, databases: Databases) -> Iterator[Callable[[], World]]:
+    """A world of its own at each call, which ends the one before."""
+    database = databases.take()
+
+    def make() -> World:
+        databases.empty(database)
+        return World(database, authority)
+
+    yield make
+    databases.give_back(database)
 
 
 @pytest.fixture

@@ -230,16 +230,16 @@ ENOUGH = {replace_one_without_a_link_where_none_can_be_had: 20}
 @pytest.mark.parametrize("effect", [False, True], ids=["before", "after it took effect"])
 @pytest.mark.parametrize("story", STORIES, ids=[story.__name__.replace("_", " ") for story in STORIES])
 def test_ends_as_if_nothing_had_happened(
-    new_world: Callable[[], World], story: Story, effect: bool, monkeypatch: pytest.MonkeyPatch
+    next_world: Callable[[], World], story: Story, effect: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A link is waited for by one call after the other, all of them alike.
     monkeypatch.setattr("hydria.controller.amphorae._LINK_SECONDS", 0.3)
-    undisturbed = new_world()
+    undisturbed = next_world()
     story(undisturbed)
     undisturbed.run()
     expected = undisturbed.summary()
     for call in range(1, ENOUGH.get(story, 100)):
-        world = new_world()
+        world = next_world()
         story(world)
         world.cloud.interruptions.stop_at(call, effect=effect)
         if not world.run_until_killed():
