@@ -1,6 +1,6 @@
 # `make help` lists the targets. Everything runs in .venv, made from uv.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers unit root e2e tempest tempest-real lab image-test golden docs bench clean
+.PHONY: help setup demo test check lint types layers unit root e2e clients tempest tempest-real lab image-test golden docs bench clean
 SHELL := /bin/sh
 RUN := scripts/uv run --frozen --all-extras --no-sync
 
@@ -13,11 +13,11 @@ setup: ## install what is missing: Debian packages by apt (as root), Python pack
 demo: setup ## the operator's guide, typed and shown, in a private fabric (as root)
 	@$(RUN) hydria demo
 
-test: setup check ## everything: lint, types, layers, unit, root, end-to-end, tempest, lab and image tests (as root), none skipped
+test: setup check ## everything: lint, types, layers, unit, root, end-to-end, clients, tempest, lab and image tests (as root), none skipped
 	@scripts/setup --lab
 	@scripts/setup --image
 	@scripts/test tests/unit -n auto
-	@scripts/test tests/root tests/e2e
+	@scripts/test tests/root tests/e2e tests/clients
 	@$(MAKE) --no-print-directory tempest
 	@$(MAKE) --no-print-directory tempest-real
 	@$(MAKE) --no-print-directory lab
@@ -43,6 +43,9 @@ root: ## tests that need network namespaces (as root)
 
 e2e: ## the whole of Hydria with traffic (as root)
 	@scripts/test tests/e2e
+
+clients: ## every subcommand of the official clients against `hydria up --noop`
+	@scripts/test tests/clients
 
 tempest: ## octavia-tempest-plugin's API tests against `hydria up --noop`; some of them with TEMPEST=REGEX
 	@scripts/setup --tempest

@@ -14,6 +14,9 @@ hypothesis.settings.load_profile("hydria")
 # They spoil real NICs, so they are for the lab's guest: `make lab`, which `make test` runs beside this.
 collect_ignore = [] if "HYDRIA_LAB" in os.environ else ["lab"]
 
+# What several files of tests/clients assert with: it says what was found, as a test does.
+pytest.register_assert_rewrite("clients")
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(

@@ -8,6 +8,7 @@ from typing import Any
 
 from clients.service import Service
 
+COUNTERS = ("active_connections", "bytes_in", "bytes_out", "request_errors", "total_connections")
 Ids = Mapping[str, str]
 Effect = Callable[[Service, Ids, str], None]
 """Given the ids of the tree that the command worked on, and what it printed."""
@@ -21,6 +22,8 @@ class Command:
     """Who types it."""
     before: str = ""
     """What is typed before, by the administrator."""
+    when: Effect | None = None
+    """What is waited for before."""
 
     @property
     def name(self) -> str:
@@ -64,6 +67,17 @@ def prints(**expected: Any) -> Effect:
     return look
 
 
+def prints_counters(path: str) -> Effect:
+    """All that the service has, and nothing else."""
+
+    def look(service: Service, ids: Ids, printed: str) -> None:
+        counters = service.shown(path.format(**ids))
+        assert counters.keys() == set(COUNTERS)
+        assert json.loads(printed) == counters
+
+    return look
+
+
 def lists(**expected: Any) -> Effect:
     """Rows, one of which is so."""
 
@@ -84,10 +98,24 @@ def replaced(path: str, **expected: Any) -> Effect:
     return look
 
 
-def prints_tree(service: Service, ids: Ids, printed: str) -> None:
+def sent_anew(service: Service, ids: Ids, _printed: str = "") -> None:
+    """The load balancer has had one more round, for the same amphora."""
+    service.await_shown(f"/loadbalancers/{ids['lb']}", {"provisioning_status": "ACTIVE"})
+    assert service.generation(ids["lb"]) == int(ids["generation"]) + 1
+    assert [one["id"] for one in service.amphorae(ids["lb"])] == [ids["amphora"]]
+
+
+def is_broken(service: Service, ids: Ids, _printed: str) -> None:
+    service.break_amphora(ids["amphora"])
+
+
+def prints_tree(_service: Service, ids: Ids, printed: str) -> None:
     (listener,) = json.loads(printed)["loadbalancer"]["listeners"]
-    assert {pool["id"] for pool in listener["pools"]} == {ids["pool"]}
-    assert listener["operating_status"] == service.shown(f"/listeners/{ids['listener']}")["operating_status"]
+    assert (listener["id"], listener["operating_status"]) == (ids["listener"], "ONLINE")
+    (pool,) = listener["pools"]
+    assert (pool["id"], pool["provisioning_status"]) == (ids["pool"], "ACTIVE")
+    assert pool["health_monitor"]["id"] == ids["monitor"]
+    assert [(member["id"], member["address"]) for member in pool["members"]] == [(ids["member"], "192.0.2.10")]
 
 
 def _filled(expected: Mapping[str, Any], ids: Ids) -> dict[str, Any]:

@@ -13,10 +13,17 @@ from hydria.base import process
 from hydria.cli.demo.client import CallFailed, Client
 from hydria.cli.demo.stage import await_condition
 from hydria.cli.up.state import StateDirectory
+from hydria.model.amphora import Amphora
+from hydria.model.load_balancer import LoadBalancer
+from hydria.model.status import AmphoraStatus
+from hydria.store import resources
+from hydria.store.database import Database
 from typist import Typist
 
 START_SECONDS = 60.0
 NETWORK, SUBNET, PREFIX = "clients-net", "clients-subnet", "203.0.113.0/24"
+ENVIRONMENT = {"HYDRIA_CONTROLLER__HEARTBEAT_INTERVAL": "1"}
+"""Operating statuses are told by heartbeats."""
 _VERBS = ("create", "list", "show", "set", "unset", "delete", "failover", "configure", "reset")
 _numbers = itertools.count(1)
 
@@ -27,6 +34,8 @@ class Service:
     typist: Typist
     admin: Client
     demo: Client
+    database: Database
+    """The service's own."""
     ids: Mapping[str, str]
     """Of what all trees share: subnet, network, project ..."""
 
@@ -49,11 +58,12 @@ class Service:
         pool = next(pool for pool in balancer["pools"] if pool["name"] == f"{name}-pool")
         spare = next(pool for pool in balancer["pools"] if pool["name"] == f"{name}-spare")
         (policy,) = listener["l7policies"]
-        (amphora,) = self.admin.call("GET", f"/v2/octavia/amphorae?loadbalancer_id={balancer['id']}")["amphorae"]
+        (amphora,) = self.amphorae(balancer["id"])
         return {
             **self.ids,
             "name": name,
             "lb": balancer["id"],
+            "generation": str(self.generation(balancer["id"])),
             "listener": listener["id"],
             "pool": pool["id"],
             "spare": spare["id"],
@@ -97,6 +107,21 @@ class Service:
                 raise
             return None
 
+    def amphorae(self, lb_id: str) -> Any:
+        return self.admin.call("GET", f"/v2/octavia/amphorae?loadbalancer_id={lb_id}")["amphorae"]
+
+    def generation(self, lb_id: str) -> int:
+        """Of a load balancer: one more with each write that it has taken."""
+        with self.database.read() as tx:
+            found = resources.get(tx, LoadBalancer, lb_id)
+        assert found is not None
+        return found.generation
+
+    def break_amphora(self, amphora_id: str) -> None:
+        """No pretended one breaks by itself."""
+        with self.database.write() as tx:
+            assert resources.update(tx, Amphora, amphora_id, status=AmphoraStatus.ERROR)
+
     def await_shown(self, path: str, expected: Mapping[str, Any]) -> None:
         def as_expected() -> bool:
             found = self.shown(path)
@@ -106,7 +131,7 @@ class Service:
 
     def await_amphora_replaced(self, lb_id: str, amphora_id: str) -> None:
         def is_replaced() -> bool:
-            found = self.admin.call("GET", f"/v2/octavia/amphorae?loadbalancer_id={lb_id}")["amphorae"]
+            found = self.amphorae(lb_id)
             return [one["status"] for one in found] == ["ALLOCATED"] and found[0]["id"] != amphora_id
 
         await_condition(f"amphora {amphora_id} of {lb_id} is replaced", is_replaced, 30.0)
@@ -160,7 +185,9 @@ def running() -> Iterator[Service]:
         state = StateDirectory(root / "state")
         argv = [sys.executable, "-m", "hydria.cli.main", "up", "--noop", f"--state-dir={state.root}"]
         output = stack.enter_context((root / "up.log").open("wb"))
-        up = process.start(argv, stdout=output.fileno(), stderr=output.fileno(), new_session=True)
+        up = process.start(
+            argv, stdout=output.fileno(), stderr=output.fileno(), environment=ENVIRONMENT, new_session=True
+        )
         stack.callback(up.wait)
         stack.callback(up.terminate)
 
@@ -172,7 +199,11 @@ def running() -> Iterator[Service]:
         typist = Typist(state.clouds)
         stack.callback(typist.close)
         admin, demo = Client(state.clouds, "admin"), Client(state.clouds, "demo")
-        yield Service(state.clouds, typist, admin, demo, _shared(typist))
+        config = state.load()
+        assert config is not None
+        database = Database(config.database.url)
+        stack.callback(database.close)
+        yield Service(state.clouds, typist, admin, demo, database, _shared(typist))
 
 
 def _shared(typist: Typist) -> dict[str, str]:

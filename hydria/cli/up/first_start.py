@@ -69,7 +69,7 @@ def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePo
             database_url=f"sqlite:///{root}/cloud.db",
             state_dir=str(root / "cloud"),
             passwords=passwords,
-            tenant_physical_network=fabric.physical_networks[-1] if fabric.kind == "software" else "",
+            tenant_physical_network=fabric.physical_networks[-1] if options.noop or fabric.kind == "software" else "",
             hypervisor=options.hypervisor or default.cloud.hypervisor,
         ),
         fabric=fabric,

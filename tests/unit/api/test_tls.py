@@ -103,10 +103,17 @@ def test_a_put_keeps_the_rules(world: World, lb: Any, key: str, change: dict[str
     refused(world, f"PUT /listeners/{made['id']}", {"listener": change}, 400, next(iter(change)))
 
 
-def test_the_default_certificate_can_go_when_there_is_another(world: World, lb: Any, key: str) -> None:
+@pytest.mark.parametrize("nothing", [None, ""], ids=["null", "as Terraform says it"])
+def test_the_default_certificate_can_go_when_there_is_another(
+    world: World, lb: Any, key: str, nothing: str | None
+) -> None:
     made = world.post("/listeners", {"listener": tls(lb, key, sni_container_refs=[key])})
-    changed = world.put(f"/listeners/{made['id']}", {"listener": {"default_tls_container_ref": None}})
-    assert (changed["default_tls_container_ref"], changed["sni_container_refs"]) == (None, [key])
+    path = f"/listeners/{made['id']}"
+    changed = world.put(path, {"listener": {"default_tls_container_ref": nothing}})
+    assert (changed["default_tls_container_ref"], changed["sni_container_refs"]) == (nothing, [key])
+    world.settle()
+    world.put(path, {"listener": {"sni_container_refs": [key, key]}})
+    refused(world, f"PUT {path}", {"listener": {"sni_container_refs": []}}, 400, "needs a certificate")
 
 
 @pytest.mark.parametrize("body", ["listener", "pool", "loadbalancer"])

@@ -8,6 +8,7 @@ from hydria.base.config import Config, Fabric, dump, load
 from hydria.base.errors import Invalid
 from hydria.cli.up.clouds import clouds_yaml
 from hydria.cli.up.first_start import Options, first_config, with_options
+from hydria.cloud.network.service import physical_networks
 
 ROOT = Path("/srv/hydria")
 SRIOV = Fabric(kind="sriov", name="f1", management_prefix="198.18.16.0/20")
@@ -207,6 +208,12 @@ def test_what_is_pretended_needs_no_host_and_no_fabric():
     config = first(Fabric(), noop=True)
     assert (config.drivers.kind, config.fabric.kind, config.cloud.hosts) == ("noop", "none", ())
     assert config.controller.heartbeat_bind_host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("fabric", "noop"), [(SOFTWARE, False), (Fabric(), True)], ids=["software", "pretended"])
+def test_where_no_network_is_real_users_may_make_their_own(fabric: Fabric, *, noop: bool):
+    config = first(fabric, noop=noop)
+    assert config.cloud.tenant_physical_network in physical_networks(config)
 
 
 @pytest.mark.parametrize(
