@@ -30,6 +30,15 @@ class Command:
         """The words of it that choose the subcommand."""
         return " ".join(itertools.takewhile(str.isalnum, self.typed.split()))
 
+    def run(self, service: Service) -> None:
+        """On a tree of its own."""
+        ids = service.tree()
+        if self.when:
+            self.when(service, ids, "")
+        if self.before:
+            service.type("admin", self.before, ids)
+        self.effect(service, ids, service.type(self.cloud, self.typed, ids))
+
 
 def shows(path: str, **expected: Any) -> Effect:
     """The resource is so, sooner or later."""
@@ -40,11 +49,21 @@ def shows(path: str, **expected: Any) -> Effect:
     return look
 
 
-def made(path: str, key: str = "id", **expected: Any) -> Effect:
+def made(path: str, key: str = "id", /, **expected: Any) -> Effect:
     """What the command printed is there, so."""
 
     def look(service: Service, ids: Ids, printed: str) -> None:
         service.await_shown(f"{path.format(**ids)}/{json.loads(printed)[key]}", _filled(expected, ids))
+
+    return look
+
+
+def named(collection: str, name: str, **expected: Any) -> Effect:
+    """The only one of that name is so."""
+
+    def look(service: Service, ids: Ids, _printed: str) -> None:
+        found = service.admin.named(collection, name.format(**ids))
+        service.await_shown(f"/{collection}/{found['id']}", _filled(expected, ids))
 
     return look
 
@@ -119,4 +138,12 @@ def prints_tree(_service: Service, ids: Ids, printed: str) -> None:
 
 
 def _filled(expected: Mapping[str, Any], ids: Ids) -> dict[str, Any]:
-    return {key: value.format(**ids) if isinstance(value, str) else value for key, value in expected.items()}
+    return {key: _filled_one(value, ids) for key, value in expected.items()}
+
+
+def _filled_one(value: Any, ids: Ids) -> Any:
+    if isinstance(value, list):
+        return [_filled_one(item, ids) for item in value]
+    if isinstance(value, dict):
+        return _filled(value, ids)
+    return value.format(**ids) if isinstance(value, str) else value

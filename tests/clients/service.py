@@ -21,7 +21,8 @@ from hydria.store.database import Database
 from typist import Typist
 
 START_SECONDS = 60.0
-NETWORK, SUBNET, PREFIX = "clients-net", "clients-subnet", "203.0.113.0/24"
+NETWORK, SUBNET = "clients-net", "clients-subnet"
+PREFIX, OTHER_PREFIX = "203.0.113.0/24", "198.51.100.0/24"
 ENVIRONMENT = {"HYDRIA_CONTROLLER__HEARTBEAT_INTERVAL": "1"}
 """Operating statuses are told by heartbeats."""
 _VERBS = ("create", "list", "show", "set", "unset", "delete", "failover", "configure", "reset")
@@ -72,6 +73,8 @@ class Service:
             "policy": policy["id"],
             "rule": policy["rules"][0]["id"],
             "amphora": amphora["id"],
+            "compute": amphora["compute_id"],
+            "image": amphora["image_id"],
             **self._offers(name),
         }
 
@@ -123,11 +126,11 @@ class Service:
             assert resources.update(tx, Amphora, amphora_id, status=AmphoraStatus.ERROR)
 
     def await_shown(self, path: str, expected: Mapping[str, Any]) -> None:
-        def as_expected() -> bool:
+        def now() -> Any:
             found = self.shown(path)
-            return found is not None and expected.items() <= found.items()
+            return found and {name: found.get(name) for name in expected}
 
-        await_condition(f"{path} shows {expected} (it shows {self.shown(path)})", as_expected, 20.0)
+        await_condition(f"{path} shows {expected} (it shows {now()})", lambda: now() == expected, 20.0)
 
     def await_amphora_replaced(self, lb_id: str, amphora_id: str) -> None:
         def is_replaced() -> bool:
@@ -214,9 +217,13 @@ def _shared(typist: Typist) -> dict[str, str]:
 
     network = typed("network", "create", "--share", NETWORK)
     subnet = typed("subnet", "create", "--network", NETWORK, "--subnet-range", PREFIX, SUBNET)
+    other = typed("subnet", "create", "--network", NETWORK, "--subnet-range", OTHER_PREFIX, f"{SUBNET}-2")
     return {
         "network": network,
         "subnet": subnet,
+        "other_subnet": other,
+        "port": typed("port", "create", "--network", NETWORK, "clients-port"),
+        "group": typed("security", "group", "create", "clients-group"),
         "qos": typed("network", "qos", "policy", "create", "--share", "clients-qos"),
         "project": typed("project", "show", "demo"),
         "spare_project": typed("project", "create", "clients-project"),

@@ -286,13 +286,7 @@ COMMANDS = (*LOAD_BALANCERS, *LISTENERS, *POOLS, *MEMBERS_, *MONITORS, *L7, *OFF
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_subcommand(service: Service, command: Command) -> None:
-    ids = service.tree()
-    if command.when:
-        command.when(service, ids, "")
-    if command.before:
-        service.type("admin", command.before, ids)
-    printed = service.type(command.cloud, command.typed, ids)
-    command.effect(service, ids, printed)
+    command.run(service)
 
 
 def test_amphora_delete_is_for_those_in_error(service: Service) -> None:
