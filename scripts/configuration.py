@@ -6,6 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "hydria" / "base" / "config.py"
+PLAIN = {"Limit": "int"}
+"""Names that a reader of the page does not know → what to write in the file."""
 TARGET = ROOT / "docs" / "configuration.md"
 
 INTRODUCTION = """# Configuration
@@ -53,6 +55,7 @@ def page() -> str:
         lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
         for field in fields(section):
             kind = ast.unparse(field.annotation).replace("|", "\\|")
+            kind = PLAIN.get(kind, kind)
             default = f"`{ast.unparse(field.value)}`" if field.value is not None else "required"
             lines.append(f"| `{ast.unparse(field.target)}` | {kind} | {default} | {meaning(section, field)} |")
         lines.append("")

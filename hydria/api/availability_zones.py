@@ -66,10 +66,10 @@ def zone_data(tx: Transaction, name: str | None) -> AvailabilityZoneData:
 
 def check_vip_network(data: AvailabilityZoneData, network_id: str) -> None:
     """Raises Invalid."""
-    if data.valid_vip_networks is not None and network_id not in data.valid_vip_networks:
+    if data.valid_vip_networks and network_id not in data.valid_vip_networks:
         raise Invalid(
             f"VIPs of this availability zone cannot be in network {network_id}, but in: "
-            f"{', '.join(data.valid_vip_networks) or 'none'}.",
+            f"{', '.join(data.valid_vip_networks)}.",
             field="vip_network_id",
         )
 

@@ -12,6 +12,7 @@ from hydria.model.resource import Provisioned
 from hydria.model.status import ProvisioningStatus
 from hydria.store import load_balancers, resources
 from hydria.store.database import Transaction
+from hydria.store.tables import title
 
 
 def load_balancer(tx: Transaction, id_: str) -> LoadBalancer:
@@ -64,12 +65,8 @@ def stays(row: Provisioned) -> bool:
     return row.provisioning_status is not ProvisioningStatus.PENDING_DELETE
 
 
-def check_stays(row: Provisioned, title: str) -> None:
-    """Raises Conflict for a row that is being deleted."""
-    if not stays(row):
-        raise Conflict(f"{title} {row.id} is immutable and cannot be updated.")
-
-
-def touch(tx: Transaction, call: Call, parent: LoadBalancer) -> int:
-    """Accept a write. Raises Conflict."""
+def touch(tx: Transaction, call: Call, parent: LoadBalancer, part: Provisioned | None = None) -> int:
+    """Accept a write, to this part of the load balancer or to what is in it. Raises Conflict."""
+    if part is not None and not stays(part):
+        raise Conflict(f"{title(type(part))} {part.id} is immutable and cannot be updated.")
     return load_balancers.touch(tx, parent.id, strict=call.services.config.api.strict_immutable)

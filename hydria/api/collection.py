@@ -50,7 +50,8 @@ class Collection(Generic[R]):
 
     def index(self, call: Call) -> Answer:
         project_id, more = self._visible(call)
-        wanted = query.parse(self._parameters(call), api=call.services.config.api, project_id=project_id, more=more)
+        api, defaults = call.services.config.api, self.defaults_of(call)
+        wanted = query.parse(self._parameters(call), api=api, project_id=project_id, more=more, defaults=defaults)
         with call.services.database.read() as tx:
             page = stored.select(tx, self.resource, wanted)
             shown = self.answers(tx, page.rows)
@@ -61,6 +62,10 @@ class Collection(Generic[R]):
                 self.links: query.links(call, wanted, page),
             }
         )
+
+    def defaults_of(self, call: Call) -> Mapping[str, Any]:  # noqa: ARG002 - most show null as it is
+        """What a list shows instead of null."""
+        return {}
 
     def show(self, call: Call) -> Answer:
         with call.services.database.read() as tx:
@@ -185,8 +190,7 @@ class Part(Collection[P]):
         raise NotImplementedError
 
     def touch(self, call: Call, tx: Transaction, row: P) -> int:
-        below.check_stays(row, self.title)
-        return below.touch(tx, call, self.load_balancer_of(tx, row))
+        return below.touch(tx, call, self.load_balancer_of(tx, row), row)
 
 
 def differences(old: Resource, new: Resource) -> dict[str, Any]:

@@ -28,10 +28,8 @@ def create(call: Call, draft: Draft, chosen: vips.Plan) -> LoadBalancer:
     """
     load_balancer, services = draft.load_balancer, call.services
     with services.database.write() as tx:
-        check_supported(load_balancer, services.served)
         quotas.reserve(tx, load_balancer.project_id, {LoadBalancer: 1}, services.config.quotas)
-        resources.insert(tx, load_balancer)
-        draft.write(tx, load_balancer.generation)
+        draft.write(tx, lambda: _insert(call, tx, load_balancer))
         services.queue.mark(tx, load_balancer.id, after=TAKEOVER_SECONDS)
     try:
         port = chosen.port or services.cloud.create_port(vips.port_request(load_balancer, chosen))
@@ -49,6 +47,11 @@ def create(call: Call, draft: Draft, chosen: vips.Plan) -> LoadBalancer:
         services.cloud.delete_port(port.id)
     services.wake.send()
     return stored
+
+
+def _insert(call: Call, tx: Transaction, new: LoadBalancer) -> int:
+    check_supported(new, call.services.served)
+    return resources.insert(tx, new).generation
 
 
 def _complete(call: Call, tx: Transaction, made: LoadBalancer, chosen: vips.Plan, port: Port) -> LoadBalancer:

@@ -5,7 +5,7 @@ A plain POST and a full-graph POST take the same way.
 
 import itertools
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -138,10 +138,13 @@ class Draft:
         self.new_health_monitors.append(monitor)
         return monitor
 
-    def write(self, tx: Transaction, generation: int, gone: Mapping[type[Provisioned], int] | None = None) -> None:
-        """Parents first; the new rows are then those that are stored. Raises Unsupported, Forbidden (a quota).
+    def write(
+        self, tx: Transaction, accept: Callable[[], int], gone: Mapping[type[Provisioned], int] | None = None
+    ) -> int:
+        """Parents first; the new rows are then those that are stored. Raises Forbidden (a quota), Unsupported.
 
-        `generation`: in which these rows appear. `gone`: how many of a kind go in the same request.
+        `accept`: has the load balancer take the write, and says in which generation; a quota that is met speaks
+        before its refusal. `gone`: how many of a kind go in the same request.
         """
         new: dict[type[Provisioned], list[Any]] = {
             Pool: self.new_pools,
@@ -152,11 +155,13 @@ class Draft:
             HealthMonitor: self.new_health_monitors,
         }
         growth = {resource: len(rows) - (gone or {}).get(resource, 0) for resource, rows in new.items()}
+        quotas.reserve(tx, self.load_balancer.project_id, growth, self.quotas)
+        generation = accept()
         for row in itertools.chain(*new.values()):
             check_supported(row, self.served)
-        quotas.reserve(tx, self.load_balancer.project_id, growth, self.quotas)
         for rows in new.values():
             rows[:] = resources.insert_all(tx, [msgspec.structs.replace(row, generation=generation) for row in rows])
+        return generation
 
     def _pool(self, id_: str) -> Pool:
         if id_ not in self.pools:

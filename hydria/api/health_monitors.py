@@ -6,7 +6,7 @@ from hydria.api.collection import Part
 from hydria.base.errors import Conflict
 from hydria.model import rules
 from hydria.model.load_balancer import LoadBalancer
-from hydria.model.pool import HealthMonitor
+from hydria.model.pool import HealthMonitor, Pool
 from hydria.store import resources
 from hydria.store.database import Transaction
 
@@ -24,10 +24,7 @@ class HealthMonitors(Part[HealthMonitor]):
             parent = below.load_balancer(tx, pool.loadbalancer_id)
             draft = below.draft(tx, call, parent)
             monitor = draft.add_health_monitor(values, pool)
-            if any(map(below.stays, resources.find(tx, HealthMonitor, pool_id=pool.id))):
-                raise Conflict(f"Pool {pool.id} already has a health monitor")
-            below.check_stays(pool, "Pool")
-            draft.write(tx, below.touch(tx, call, parent))
+            draft.write(tx, lambda: _accept(tx, call, parent, pool))
             (shown,) = self.answers(tx, (self.find(tx, monitor.id),))
         call.services.wake.send()
         return Answer({self.singular: shown}, 201)
@@ -40,3 +37,9 @@ class HealthMonitors(Part[HealthMonitor]):
 
     def load_balancer_of(self, tx: Transaction, row: HealthMonitor) -> LoadBalancer:
         return below.load_balancer(tx, below.pool(tx, row.pool_id).loadbalancer_id)
+
+
+def _accept(tx: Transaction, call: Call, parent: LoadBalancer, pool: Pool) -> int:
+    if any(map(below.stays, resources.find(tx, HealthMonitor, pool_id=pool.id))):
+        raise Conflict(f"Pool {pool.id} already has a health monitor")
+    return below.touch(tx, call, parent, pool)

@@ -38,7 +38,7 @@ class Listeners(Part[Listener]):
             for pool in form.pools:
                 draft.add_pool(pool)
             listener = draft.add_listener(form)
-            draft.write(tx, below.touch(tx, call, parent))
+            draft.write(tx, lambda: below.touch(tx, call, parent))
             (shown,) = self.answers(tx, (self.find(tx, listener.id),))
         call.services.wake.send()
         return Answer({self.singular: shown}, 201)

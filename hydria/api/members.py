@@ -47,7 +47,7 @@ class Members(Part[Member]):
             parent = below.load_balancer(tx, pool.loadbalancer_id)
             draft = below.draft(tx, call, parent)
             draft.add_members([values], pool, set(_there(tx, pool)))
-            draft.write(tx, self._touch(tx, call, pool))
+            draft.write(tx, lambda: self._touch(tx, call, pool))
             (shown,) = self.answers(tx, (self.find(tx, draft.new_members[0].id),))
         call.services.wake.send()
         return Answer({self.singular: shown}, 201)
@@ -75,8 +75,7 @@ class Members(Part[Member]):
             draft.add_members([values for values in asked if _key(values) not in there], pool, set(there))
             changes = [(there[_key(values)], _changes(there[_key(values)], values)) for values in known]
             if asked or gone:  # even the same set again is a wish: that what failed is tried once more
-                generation = self._touch(tx, call, pool)
-                draft.write(tx, generation, {Member: len(gone)})
+                generation = draft.write(tx, lambda: self._touch(tx, call, pool), {Member: len(gone)})
                 _write(tx, changes, gone, generation)
         call.services.wake.send()
         return Answer(status=202)
@@ -94,8 +93,7 @@ class Members(Part[Member]):
             call.authorize(f"member:{verb}", pool.project_id)
 
     def _touch(self, tx: Transaction, call: Call, pool: Pool) -> int:
-        below.check_stays(pool, "Pool")
-        return below.touch(tx, call, below.load_balancer(tx, pool.loadbalancer_id))
+        return below.touch(tx, call, below.load_balancer(tx, pool.loadbalancer_id), pool)
 
 
 def _batch(call: Call) -> list[forms.Values]:

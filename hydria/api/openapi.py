@@ -13,7 +13,7 @@ from hydria.api.forms import FORMS, Form
 from hydria.api.parameters import Schema
 from hydria.api.route import Operation, Route
 from hydria.api.schemas import Schemas, ref
-from hydria.model.field import Uuid
+from hydria.model.field import Uuid, fields, key
 from hydria.model.offer import PROVIDERS
 
 VERSION = "3.1.0"
@@ -177,8 +177,11 @@ class _Described:
     def _path_schema(self, name: str) -> Schema:
         if name == "provider":
             return {"type": "string", "enum": list(PROVIDERS)}
-        known_otherwise = name == "id" and getattr(getattr(self.collection, "resource", None), "KEY", "id") != "id"
-        return {"type": "string", **({"minLength": 1} if known_otherwise else self._schemas.of(Uuid))}
+        if name == "id" and self.collection is not None and (known_by := key(self.collection.resource)) != "id":
+            resource: type[msgspec.Struct] = self.collection.resource
+            (found,) = (field for field in fields(resource) if field.name == known_by)
+            return {"minLength": 1, **self._schemas.of(found.type)}
+        return self._schemas.of(Uuid)
 
     def _in_query(self) -> list[Schema]:
         found: list[Schema] = [parameters.flag(name, text) for name, text in self.said.flags.items()]

@@ -39,8 +39,7 @@ class Pools(Part[Pool]):
             if listener is not None:
                 rules.check_pairing(listener, pool)
                 rules.check_no_default_pool(listener)
-            generation = below.touch(tx, call, parent)
-            draft.write(tx, generation)
+            generation = draft.write(tx, lambda: below.touch(tx, call, parent))
             if listener is not None:
                 resources.update(tx, Listener, listener.id, default_pool_id=pool.id)
                 load_balancers.mark_pending(tx, Listener, listener.id, ProvisioningStatus.PENDING_UPDATE, generation)

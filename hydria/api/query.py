@@ -1,6 +1,7 @@
 """Query strings of lists: filters, sorting, pages and the choice of fields. What they mean to rows is the store's."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -18,7 +19,12 @@ PROJECT = ("project_id", "tenant_id")
 
 
 def parse(
-    parameters: Parameters, *, api: config.Api, project_id: str | None, more: Mapping[str, Sequence[str]]
+    parameters: Parameters,
+    *,
+    api: config.Api,
+    project_id: str | None,
+    more: Mapping[str, Sequence[str]],
+    defaults: Mapping[str, Any] = MappingProxyType({}),
 ) -> Query:
     """`project_id`: whose rows exist for the caller. `more`: filters that the URL does not say. Raises Invalid."""
     filters: dict[str, Sequence[str]] = {}
@@ -33,8 +39,12 @@ def parse(
         marker=_last(parameters, "marker") if paged else None,
         limit=_limit(parameters, api.pagination_max_limit) if paged else None,
         page_reverse=paged and (_last(parameters, "page_reverse") or "").lower() in ("true", "1"),
+        defaults=defaults,
         project_id=project_id,
-        **tags,
+        tags=tags.get("tags", ()),
+        tags_any=tags.get("tags_any", ()),
+        not_tags=tags.get("not_tags", ()),
+        not_tags_any=tags.get("not_tags_any", ()),
     )
 
 

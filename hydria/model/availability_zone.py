@@ -34,7 +34,7 @@ class AvailabilityZoneData(Struct, kw_only=True, frozen=True, forbid_unknown_fie
         str | None, Meta(description="The ID of the network between the amphorae and their controllers.")
     ] = None
     valid_vip_networks: Annotated[
-        tuple[str, ...] | None, Meta(description="The IDs of the networks that VIPs may be in; without it all.")
+        tuple[str, ...] | None, Meta(description="The IDs of the networks that VIPs may be in; none: all.")
     ] = None
 
 

@@ -14,6 +14,7 @@ from hydria.base.errors import Invalid, invalid_field
 from hydria.model.amphora import Amphora
 from hydria.model.field import Field, fields, is_words, key
 from hydria.model.load_balancer import LoadBalancer
+from hydria.model.quota import DEPRECATED
 from hydria.store import resources
 from hydria.store.database import Transaction
 from hydria.store.relations import RELATIONS, refers, related
@@ -25,8 +26,8 @@ __all__ = ["Page", "Query", "filterable", "related", "select", "sortable"]
 R = TypeVar("R", bound=Struct)
 Direction = Literal["asc", "desc"]
 
-_ALIASES = {"tenant_id": "project_id", "load_balancer": "loadbalancer", "health_monitor": "healthmonitor"}
-"""The latter two of quotas."""
+_ALIASES = {"tenant_id": "project_id", **DEPRECATED}
+"""The latter of quotas."""
 _Key = tuple[sa.ColumnElement[Any], bool]
 """What to sort by, and whether descending."""
 
@@ -41,6 +42,8 @@ class Query:
     """The id of the last row seen (with `page_reverse` the first)."""
     limit: int | None = None
     page_reverse: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Attribute → what null means: rows are found and sorted by that."""
     project_id: str | None = None
     """Only rows of this project exist for the caller. None: all."""
     tags: Sequence[str] = ()
@@ -85,7 +88,7 @@ def _visible(resource: type[Struct], query: Query) -> list[sa.ColumnElement[bool
 
 
 def _conditions(resource: type[Struct], query: Query) -> list[sa.ColumnElement[bool]]:
-    found = [_filter(resource, name, values) for name, values in query.filters.items()]
+    found = [_filter(resource, name, values, query.defaults) for name, values in query.filters.items()]
     tags, not_tags = _tags(resource, query.tags), _tags(resource, query.not_tags)
     tags_any, not_tags_any = _tags(resource, query.tags_any), _tags(resource, query.not_tags_any)
     if tags_any:
@@ -104,7 +107,9 @@ def _tags(resource: type[Struct], values: Sequence[str]) -> list[sa.ColumnElemen
     return [has_tag(table(resource).c.tags, tag) for tag in wanted]
 
 
-def _filter(resource: type[Struct], name: str, values: Sequence[str]) -> sa.ColumnElement[bool]:
+def _filter(
+    resource: type[Struct], name: str, values: Sequence[str], defaults: Mapping[str, Any]
+) -> sa.ColumnElement[bool]:
     name = _ALIASES.get(name, name)
     if name in RELATIONS.get(resource, {}):
         return refers(resource, name, values)
@@ -117,7 +122,13 @@ def _filter(resource: type[Struct], name: str, values: Sequence[str]) -> sa.Colu
         return sa.or_(*(_holds(attribute, column, value) for value in values))
     if isinstance(column.type, sa.DateTime):
         return sa.or_(*(_at(attribute, column, value) for value in values))
-    return column.in_([_parse(attribute, column, value) for value in values])
+    return _effective(column, defaults).in_([_parse(attribute, column, value) for value in values])
+
+
+def _effective(column: sa.Column[Any], defaults: Mapping[str, Any]) -> sa.ColumnElement[Any]:
+    if column.name not in defaults:
+        return column
+    return sa.func.coalesce(column, sa.literal(defaults[column.name], column.type))
 
 
 def sortable(resource: type[Struct]) -> tuple[Field, ...]:
@@ -221,13 +232,13 @@ def _sort_keys(resource: type[Struct], query: Query) -> list[_Key]:
         column = table(resource).c[attribute.name]
         if isinstance(column.type, Json):
             raise _unknown(name)
-        if column.nullable:
+        if column.nullable and column.name not in query.defaults:
             # NULL compares with nothing, so a page could not begin after it: it is put last, as a value of its own.
             keys.append((sa.case((column.is_(None), 1), else_=0), direction == "desc"))
             least = _LEAST.get(type(column.type), "")
             keys.append((sa.func.coalesce(column, sa.literal(least, column.type)), direction == "desc"))
         else:
-            keys.append((column, direction == "desc"))
+            keys.append((_effective(column, query.defaults), direction == "desc"))
     return keys
 
 

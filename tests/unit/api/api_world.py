@@ -20,7 +20,7 @@ from hydria.api.call import Services
 from hydria.api.identity import UNAUTHORIZED, Caller
 from hydria.api.policy import Policy
 from hydria.base import config
-from hydria.base.config import Api, Config
+from hydria.base.config import Api, Config, Quotas
 from hydria.base.errors import Unauthorized
 from hydria.drivers.fake_key_manager import FakeKeyManager
 from hydria.drivers.fakes import FakeCloud
@@ -31,6 +31,8 @@ from hydria.store.wake import WakeSender
 
 PROVISIONED = ("load_balancer", "pool", "listener", "l7policy", "l7rule", "member", "health_monitor")
 """Tables of what has statuses, parents first."""
+OFFERED = ("flavor", "flavor_profile", "availability_zone", "availability_zone_profile")
+"""Tables of what operators offer, parents last."""
 
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
 
@@ -95,7 +97,7 @@ class World:
     def rows(self) -> dict[str, Any]:
         """Everything there is, in the database and in the cloud: equal before and after means nothing changed."""
         with self.services.database.read() as tx:
-            names = (*PROVISIONED, "flavor", "flavor_profile", "certificate", "dirty")
+            names = (*PROVISIONED, *OFFERED, "quota", "certificate", "dirty")
             rows = {name: tx.connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in names}  # noqa: S608 - names of this list
         return {**rows, "ports": dict(self.cloud.ports)}
 
@@ -133,6 +135,12 @@ class World:
         made = self.post("/flavorprofiles", {"flavorprofile": profile}, who="admin")
         body = {"name": f"flavor-of-{made['id']}", "flavor_profile_id": made["id"], **values}
         return self.post("/flavors", {"flavor": body}, who="admin")
+
+    def zone(self, name: str = "zone", data: str = "{}", **values: Any) -> Any:
+        profile = {"name": "profile", "provider_name": "amphora", "availability_zone_data": data}
+        made = self.post("/availabilityzoneprofiles", {"availability_zone_profile": profile}, who="admin")
+        body = {"name": name, "availability_zone_profile_id": made["id"], **values}
+        return self.post("/availabilityzones", {"availability_zone": body}, who="admin")
 
     def settle(self) -> None:
         """What a controller writes when it has done everything."""
@@ -179,6 +187,9 @@ def served(option: str, *values: str) -> Iterator[None]:
 ACTIONS = ("REJECT", "REDIRECT_TO_POOL", "REDIRECT_TO_URL", "REDIRECT_PREFIX")
 
 
+NO_QUOTAS = Quotas()
+
+
 @contextlib.contextmanager
 def a_world(
     directory: Path,
@@ -187,7 +198,7 @@ def a_world(
     api: Api,
     provider: Served = AMPHORA,
     *,
-    quotas: config.Quotas = config.Quotas(),  # noqa: B008 - frozen
+    quotas: Quotas = NO_QUOTAS,
 ) -> Iterator[World]:
     path = Path(shutil.copy(empty_database, directory / "hydria.db"))
     with contextlib.ExitStack() as undo:
@@ -198,7 +209,7 @@ def a_world(
         cloud, keys = a_cloud(), FakeKeyManager()
         services = Services(
             config=Config(
-                api=api, certificates=config.Certificates(directory=str(directory / "certificates")), quotas=quotas
+                api=api, quotas=quotas, certificates=config.Certificates(directory=str(directory / "certificates"))
             ),
             database=database,
             queue=Queue(database),

@@ -1,4 +1,4 @@
-"""Of a request with two faults the earlier check speaks: body, parent, policy, sense, VF permission, state, provider.
+"""Of a request with two faults the earlier check speaks: body, parent, policy, sense, VFs, quota, state, provider.
 
 So nobody learns by a write more than by a read, and what is told does not depend on what was looked at first.
 """
@@ -95,6 +95,16 @@ def test_policy_before_sense_before_state(world: World, tree: dict[str, Any], ki
     assert refused(world, kind, parent, "other", spoil) == 403
     assert refused(world, kind, parent, "demo", spoil) == status
     assert refused(world, kind, parent, "demo", None) == 409
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_sense_before_quota_before_state(world: World, tree: dict[str, Any], kind: str):
+    full = dict.fromkeys(("listener", "pool", "healthmonitor", "l7policy", "member", "l7rule"), 0)
+    world.done(world.call("PUT", "/quotas/demo", {"quota": full}, who="admin"), 202)
+    parent, (spoil, status) = tree[WRITES[kind][2]], SENSELESS[kind]
+    world.delete(f"/loadbalancers/{tree['lb']}?cascade=true")
+    assert refused(world, kind, parent, "demo", spoil) == status
+    assert refused(world, kind, parent, "demo", None) == 403
 
 
 @pytest.mark.parametrize("kind", ["members", "batch", "pools"])

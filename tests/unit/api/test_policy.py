@@ -12,6 +12,9 @@ from hydria.base.errors import Forbidden
 
 READ = ("get_all", "get_one")
 WRITE = ("post", "put", "delete")
+QUOTA = ("get_all", "get_one", "get_defaults")
+OFFERED = ("flavor", "flavor-profile", "availability-zone", "availability-zone-profile")
+CAPABILITIES = ("provider-flavor", "provider-availability-zone")
 PARTS = ("loadbalancer", "listener", "pool", "member", "healthmonitor", "l7policy", "l7rule")
 
 
@@ -29,11 +32,20 @@ PARTS = ("loadbalancer", "listener", "pool", "member", "healthmonitor", "l7polic
         pytest.param("demo", "demo", ("flavor",), READ, True, id="flavors are shown"),
         pytest.param("demo", "demo", ("flavor",), WRITE, False, id="flavors are the operator's"),
         pytest.param("demo", "demo", ("flavor-profile",), (*READ, *WRITE), False, id="profiles are the operator's"),
+        pytest.param("demo", "demo", ("availability-zone",), READ, True, id="zones are shown"),
+        pytest.param("demo", "demo", ("availability-zone",), WRITE, False, id="zones are the operator's"),
+        pytest.param("demo", "demo", ("availability-zone-profile",), (*READ, *WRITE), False, id="zone profiles, too"),
+        pytest.param("demo-reader", "demo", ("quota",), QUOTA, True, id="one's own quota is shown"),
+        pytest.param("demo", "other", ("quota",), QUOTA, False, id="another's quota is not"),
+        pytest.param("demo", "demo", ("quota",), ("put", "delete"), False, id="quotas are the operator's"),
+        pytest.param("admin", "demo", ("quota",), (*QUOTA, "put", "delete", "get_all-global"), True, id="all quotas"),
         pytest.param("demo", "demo", ("amphora",), READ, False, id="amphorae are the operator's"),
-        pytest.param("admin", "admin", ("amphora", "flavor", "flavor-profile"), READ, True, id="the operator"),
+        pytest.param("admin", "admin", ("amphora", *OFFERED), READ, True, id="the operator"),
+        pytest.param("admin", "admin", OFFERED, WRITE, True, id="the operator's"),
         pytest.param("demo", "demo", ("loadbalancer",), ("put_failover",), False, id="failover is the operator's"),
         pytest.param("demo", "demo", ("provider",), ("get_all",), True, id="providers"),
-        pytest.param("demo", "demo", ("provider-flavor",), ("get_all",), False, id="capabilities"),
+        pytest.param("demo", "demo", CAPABILITIES, ("get_all",), False, id="capabilities"),
+        pytest.param("admin", "admin", CAPABILITIES, ("get_all",), True, id="capabilities are the operator's"),
         pytest.param("demo", "demo", ("nothing",), ("get_all",), False, id="a rule that is none"),
     ],
 )

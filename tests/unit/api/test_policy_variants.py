@@ -31,38 +31,40 @@ PERSONAS = {
 }
 
 # What a persona may do with what project `demo` has: r(ead), w(rite), g (sees it in lists of every project),
-# o(perate: failover, flavors, amphorae), f(lavors are shown). Whoever is not named may do nothing.
+# o(perate: failover, flavors, availability zones, amphorae), f(lavors and zones are shown), q(uota is shown), s(ets
+# quotas). Whoever is not named may do nothing.
 RIGHTS: dict[str, dict[str, str]] = {
-    "default": {"reader": "rf", "member": "rwf", "stranger": "f", "admin": "rwgof"},
+    "default": {"reader": "rfq", "member": "rwfq", "stranger": "f", "admin": "rwgofqs"},
     "keystone_default_roles": {
-        "reader": "rf",
-        "member": "rwf",
+        "reader": "rfq",
+        "member": "rwfq",
         "stranger": "f",
-        "admin": "rwgof",
+        "admin": "rwgofqs",
         "lb admin": "o",  # beside which it has to be a member: that is Octavia's file
     },
     "keystone_default_roles_scoped": {
-        "reader": "rf",
-        "member": "rwf",
+        "reader": "rfq",
+        "member": "rwfq",
         "stranger": "f",
         "admin": "f",
         "lb admin": "o",
-        "system reader": "rgf",
-        "system admin": "rwgof",
+        "system reader": "rgfq",
+        "system admin": "rwgofqs",
     },
     "admin_or_owner": {
-        **dict.fromkeys(("nobody", "any", "reader", "member", "observer", "lb member"), "rwf"),
+        **dict.fromkeys(("nobody", "any", "reader", "member", "observer", "lb member"), "rwfq"),
         **dict.fromkeys(("stranger", "global observer", "quota admin"), "f"),
-        "admin": "rwgof",
-        "lb admin": "rwgof",
+        "admin": "rwgofqs",
+        "lb admin": "rwgofqs",
     },
     "octavia_advanced_rbac": {
-        "observer": "rf",
-        "lb member": "rwf",
+        "observer": "rfq",
+        "lb member": "rwfq",
         "stranger": "f",
-        "global observer": "rgf",
-        "lb admin": "rwgof",
-        "admin": "rwgof",
+        "global observer": "rgfq",
+        "quota admin": "qs",
+        "lb admin": "rwgofqs",
+        "admin": "rwgofqs",
     },
 }
 
@@ -118,6 +120,14 @@ def test_each_variant_has_a_table_and_each_file_is_a_variant():
         pytest.param("GET /providers", None, "f", 200, id="list providers"),
         pytest.param("GET /flavorprofiles", None, "o", 200, id="list flavor profiles"),
         pytest.param("GET /providers/amphora/flavor_capabilities", None, "o", 200, id="capabilities"),
+        pytest.param("GET /availabilityzones", None, "f", 200, id="list availability zones"),
+        pytest.param("GET /availabilityzoneprofiles", None, "o", 200, id="list availability zone profiles"),
+        pytest.param("GET /providers/amphora/availability_zone_capabilities", None, "o", 200, id="of zones, too"),
+        pytest.param("GET /quotas/demo", None, "q", 200, id="quota"),
+        pytest.param("GET /quotas/demo/default", None, "q", 200, id="default quota"),
+        pytest.param("GET /quotas?project_id=demo", None, "q", 200, id="list quotas"),
+        pytest.param("PUT /quotas/demo", {"quota": {"pool": -1}}, "s", 202, id="set a quota"),
+        pytest.param("DELETE /quotas/demo", None, "s", 202, id="reset a quota"),
         pytest.param("GET /octavia/amphorae", None, "o", 200, id="list amphorae"),
     ],
 )

@@ -1,9 +1,7 @@
 """What a list can be asked for, on every collection alike."""
 
-import datetime as dt
 import itertools
 import json
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,20 +12,11 @@ import sqlalchemy as sa
 from api_world import NOBODY, World, a_world
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from many_rows import MANY, fill, new_id
 
 from hydria.api.policy import Policy
-from hydria.base.config import Api
-from hydria.model.amphora import Amphora
-from hydria.model.event import Event
-from hydria.model.flavor import Flavor, FlavorProfile
-from hydria.model.l7 import L7Policy, L7Rule
-from hydria.model.listener import Listener
-from hydria.model.load_balancer import AdditionalVip, LoadBalancer
-from hydria.model.pool import HealthMonitor, Member, Pool, SessionPersistence
-from hydria.store import resources
+from hydria.base.config import Api, Quotas
 
-MANY = 200
-START = dt.datetime.fromisoformat("2026-01-01T00:00:00")
 COLLECTIONS = {
     "loadbalancers": "/v2/lbaas/loadbalancers",
     "listeners": "/v2/lbaas/listeners",
@@ -38,85 +27,27 @@ COLLECTIONS = {
     "rules": "/v2/lbaas/l7policies/@policy/rules",
     "flavors": "/v2/lbaas/flavors",
     "flavorprofiles": "/v2/lbaas/flavorprofiles",
+    "availability_zones": "/v2/lbaas/availabilityzones",
+    "availability_zone_profiles": "/v2/lbaas/availabilityzoneprofiles",
+    "quotas": "/v2/lbaas/quotas",
     "amphorae": "/v2/octavia/amphorae",
     "events": "/v2/lbaas/loadbalancers/@lb/events",
 }
-
-
-def new_id() -> str:
-    return str(uuid.uuid4())
-
-
-def fill(world: World) -> dict[str, str]:
-    """MANY rows of everything, each other one with whatever may be null or empty filled in."""
-    lbs = [LoadBalancer(id=new_id(), project_id="demo", name=f"lb{n % 7}", **_vips(n)) for n in range(MANY)]
-    own: dict[str, Any] = {"project_id": "demo"}
-    lb = lbs[0].id
-    pools = [Pool(id=new_id(), loadbalancer_id=lb, protocol="UDP", lb_algorithm="SOURCE_IP", **own, **_pool(n))
-             for n in range(MANY)]  # fmt: skip
-    listeners = [Listener(id=new_id(), loadbalancer_id=lb, protocol="HTTP", protocol_port=n + 1, **own,
-                          **_listener(n, pools[n].id)) for n in range(MANY)]  # fmt: skip
-    members = [Member(id=new_id(), pool_id=pools[0].id, address=f"192.0.2.{n}", protocol_port=80, **own,
-                      **_member(n)) for n in range(MANY)]  # fmt: skip
-    monitors = [HealthMonitor(id=new_id(), pool_id=pools[n].id, type="HTTP", delay=n, timeout=1, max_retries=1, **own,
-                              **_monitor(n)) for n in range(MANY)]  # fmt: skip
-    policies = [L7Policy(id=new_id(), listener_id=listeners[0].id, action="REJECT", position=n + 1, **own,
-                         **_policy(n, pools[0].id)) for n in range(MANY)]  # fmt: skip
-    l7rules = [L7Rule(id=new_id(), l7policy_id=policies[0].id, type="HEADER", compare_type="REGEX", value=f"v{n % 3}",
-                      key="k" if n % 2 else None, **own) for n in range(MANY)]  # fmt: skip
-    profiles = [FlavorProfile(id=new_id(), name=f"p{n}", provider_name="amphora", flavor_data="{}")
-                for n in range(MANY)]  # fmt: skip
-    flavors = [Flavor(id=new_id(), name=f"f{n}", flavor_profile_id=profiles[0].id) for n in range(MANY)]
-    amphorae = [Amphora(id=new_id(), loadbalancer_id=lb, vrrp_id=n if n % 2 else None) for n in range(MANY)]
-    events = [Event(id=new_id(), loadbalancer_id=lb, resource_type="pool", resource_id=lb, level="ERROR", reason="why",
-                    created_at=START + dt.timedelta(seconds=n % 60)) for n in range(MANY)]  # fmt: skip
-    with world.services.database.write() as tx:
-        for rows in (profiles, flavors, lbs, pools, listeners, members, monitors, policies, l7rules, amphorae, events):
-            resources.insert_all(tx, rows)  # type: ignore[arg-type]
-    return {"lb": lb, "pool": pools[0].id, "policy": policies[0].id}
-
-
-def _vips(n: int) -> Any:
-    if not n % 2:
-        return {}
-    more = AdditionalVip(subnet_id=new_id(), ip_address="192.0.2.9")
-    return {
-        "vip_address": f"192.0.2.{n}", "vip_subnet_id": new_id(), "vip_network_id": new_id(), "vip_port_id": new_id(),
-        "vip_qos_policy_id": new_id(), "provider": "amphora", "availability_zone": "nova",
-        "additional_vips": [more], "vip_sg_ids": [new_id(), new_id()], "tags": ["blue", "red"],
-    }  # fmt: skip
-
-
-def _pool(n: int) -> Any:
-    persistence = SessionPersistence(type="SOURCE_IP", persistence_timeout=n)
-    return {"session_persistence": persistence, "tls_versions": ["TLSv1.2"], "tls_enabled": True} if n % 2 else {}
-
-
-def _listener(n: int, pool_id: str) -> Any:
-    if not n % 2:
-        return {}
-    return {
-        "default_pool_id": pool_id, "insert_headers": {"X-Forwarded-For": "true"}, "allowed_cidrs": ["192.0.2.0/24"],
-        "sni_container_refs": ["http://x/1"], "hsts_max_age": n, "alpn_protocols": ["h2", "http/1.1"],
-    }  # fmt: skip
-
-
-def _member(n: int) -> Any:
-    more = {"subnet_id": new_id(), "monitor_address": "192.0.2.1", "monitor_port": n, "backup": True}
-    return more if n % 2 else {}
-
-
-def _monitor(n: int) -> Any:
-    return {"http_version": 1.1, "url_path": "/a", "expected_codes": "200", "domain_name": "a.b"} if n % 2 else {}
-
-
-def _policy(n: int, pool_id: str) -> Any:
-    return {"redirect_pool_id": pool_id, "redirect_http_code": 302} if n % 2 else {}
+KEYS = {"availability_zones": "name", "quotas": "project_id"}
+"""By what rows are told apart that have no id."""
+NOT_DATED = ("flavors", "flavorprofiles", "availability_zones", "availability_zone_profiles", "quotas")
+NO_SUCH: dict[str, dict[str, Any]] = {
+    **{name: {"name": "x"} for name in NOT_DATED},
+    "availability_zones": {"description": "x"},
+    "quotas": {"pool": 77},
+}
+"""A filter that finds nothing."""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, default_policy: Policy) -> Iterator[World]:
-    with a_world(tmp_path_factory.mktemp("queries"), empty_database, default_policy, Api()) as made:
+    ten_pools = Quotas(default_pool_quota=10)
+    with a_world(tmp_path_factory.mktemp("queries"), empty_database, default_policy, Api(), quotas=ten_pools) as made:
         yield made
 
 
@@ -167,18 +98,20 @@ def test_every_attribute_of_an_answer_is_a_filter(world: World, paths: dict[str,
         expected = [row for row in rows(world, paths[name], name) if text in asked(row[attribute])
                     or (attribute in {"listeners", "pools", "members", "rules", "l7policies"}
                         and {"id": text} in row[attribute])]  # fmt: skip
-        assert [row["id"] for row in found] == [row["id"] for row in expected], (attribute, text)
+        assert found == expected, (attribute, text)
         assert found
 
 
 @pytest.mark.parametrize("name", COLLECTIONS)
 def test_filters_are_and_between_names_and_or_within_one(world: World, paths: dict[str, str], name: str):
     first, second = rows(world, paths[name], name, limit=2)
-    both = rows(world, paths[name], name, id=[first["id"], second["id"], new_id()])
+    key = KEYS.get(name, "id")
+    both = rows(world, paths[name], name, **{key: [first[key], second[key], new_id()]})
     assert both == [first, second]
-    one = {key: value for key, value in first.items() if isinstance(value, str) and key != "id"}
-    assert rows(world, paths[name], name, **one, id=[first["id"], second["id"]])[0] == first
-    assert rows(world, paths[name], name, id=first["id"], created_at="2001-01-01T00:00:00") == []
+    one = {attribute: value for attribute, value in first.items() if isinstance(value, str)}
+    assert rows(world, paths[name], name, **{**one, key: [first[key], second[key]]})[0] == first
+    no_such = NO_SUCH.get(name, {"created_at": "2001-01-01T00:00:00"})
+    assert rows(world, paths[name], name, **{key: first[key]}, **no_such) == []
 
 
 @pytest.mark.parametrize("name", COLLECTIONS)
@@ -207,6 +140,12 @@ def test_a_query_that_makes_no_sense(world: World, paths: dict[str, str], name: 
         ("flavors", "tags=x", "tags"),
         ("flavors", "project_id=demo", "project_id"),
         ("flavors", "tenant_id=demo", "project_id"),
+        ("flavors", "created_at=2026-01-01T00:00:00", "created_at"),
+        ("availability_zones", "id=x", "'id'"),
+        ("availability_zones", "enabled=perhaps", "enabled"),
+        ("availability_zone_profiles", "project_id=demo", "project_id"),
+        ("quotas", "member=many", "member"),
+        ("quotas", "name=x", "name"),
         ("amphorae", "not-tags-any=x", "tags"),
         ("healthmonitors", "http_version=new", "http_version"),
     ],
@@ -259,18 +198,19 @@ def test_a_page_costs_the_same_number_of_statements_whatever_its_length(world: W
 
 @pytest.mark.parametrize("name", COLLECTIONS)
 def test_fields_are_chosen_in_lists_and_of_one(world: World, paths: dict[str, str], name: str):
-    (shown,) = rows(world, paths[name], name, limit=1, fields=["id", "created_at", "colour"])
-    assert set(shown) == {"id", "created_at"}
+    key, other = KEYS.get(name, "id"), next(iter(NO_SUCH.get(name, {"created_at": ""})))
+    (shown,) = rows(world, paths[name], name, limit=1, fields=[key, other, "colour"])
+    assert set(shown) == {key, other}
     if name != "events":
-        single = ask(world, f"{paths[name]}/{shown['id']}", "?fields=id").json()
-        assert next(iter(single.values())) == {"id": shown["id"]}
+        single = ask(world, f"{paths[name]}/{shown[key]}", f"?fields={other}&fields=colour").json()
+        assert next(iter(single.values())) == {other: shown[other]}
 
 
 def followed(world: World, url: str, name: str, rel: str) -> list[list[str]]:
     pages = []
     while True:
         answer = world.client.get(url, headers={"X-Auth-Token": "admin"}).json()
-        pages.append([row["id"] for row in answer[name]])
+        pages.append([row[KEYS.get(name, "id")] for row in answer[name]])
         links = {link["rel"]: link["href"] for link in answer[f"{name}_links".replace("profiles_", "profile_")]}
         if rel not in links:
             return pages
@@ -280,7 +220,7 @@ def followed(world: World, url: str, name: str, rel: str) -> list[list[str]]:
 @pytest.mark.parametrize("name", COLLECTIONS)
 @pytest.mark.parametrize("limit", [60, 100])
 def test_pages_follow_each_other_forward_and_back(world: World, paths: dict[str, str], name: str, limit: int):
-    whole = [row["id"] for row in rows(world, paths[name], name)]
+    whole = [row[KEYS.get(name, "id")] for row in rows(world, paths[name], name)]
     forward = followed(world, f"{paths[name]}?limit={limit}", name, "next")
     assert list(itertools.chain(*forward)) == whole
     assert (forward[-1] == []) == (MANY % limit == 0)  # after a full page there is one more
@@ -294,14 +234,14 @@ def test_any_sort_pages_through_everything_once(world: World, paths: dict[str, s
     name = data.draw(st.sampled_from([name for name in COLLECTIONS if name != "events"]))
     (row,) = rows(world, paths[name], name, limit=1)
     plain = [key for key in row if ask(world, paths[name], f"?sort={key}&limit=1").status_code == 200]
-    assert {"id", "created_at"} <= set(plain)
+    assert {KEYS.get(name, "id"), *([] if name in NOT_DATED else ["created_at"])} <= set(plain)
     keys = data.draw(st.lists(st.tuples(st.sampled_from(plain), st.sampled_from(["asc", "desc"])), max_size=3))
     sort = ",".join(f"{key}:{way}" for key, way in keys)
     limit = data.draw(st.integers(70, MANY))
     query = f"limit={limit}{'&sort=' + sort if sort else ''}"
     whole = rows(world, paths[name], name, **({"sort": sort} if sort else {}))
     pages = followed(world, f"{paths[name]}?{query}", name, "next")
-    assert list(itertools.chain(*pages)) == [row["id"] for row in whole]
+    assert list(itertools.chain(*pages)) == [row[KEYS.get(name, "id")] for row in whole]
     for key, way in keys[:1]:
         values = [(row[key] is None, row[key]) for row in whole if row[key] is not None]
         assert values == sorted(values, reverse=way == "desc")

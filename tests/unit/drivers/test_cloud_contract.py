@@ -76,6 +76,7 @@ def test_what_is_not_there_is_none_or_empty(world: World) -> None:
     assert (cloud.find_ports(name=missing), cloud.find_servers(missing)) == ((), ())
     assert cloud.image_by_tag(missing) is None
     assert not cloud.flavor_exists(missing)
+    assert not cloud.zone_exists(missing)
     assert not cloud.exists("qos-policies", missing)
 
 

@@ -39,6 +39,7 @@ def plan(**values: Any) -> vips.Plan:
         pytest.param(lambda cloud: cloud.image_by_tag("amphora"), id="image"),
         pytest.param(lambda cloud: cloud.exists("qos-policies", PORT), id="policy"),
         pytest.param(lambda cloud: cloud.flavor_exists("huge"), id="flavor"),
+        pytest.param(lambda cloud: cloud.zone_exists("mars"), id="zone"),
         pytest.param(lambda cloud: cloud.create_port(request()).fixed_ips, id="address of a new port"),
         pytest.param(lambda cloud: cloud.create_port(request()).mac_address, id="MAC address of a new port"),
     ],

@@ -468,6 +468,18 @@ def test_what_exists(openstack: OpenStack, cloud: OpenStackCloud, there: bool, s
     assert cloud.flavor_exists("x") is there
 
 
+def test_which_compute_zones_there_are(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    zones = [{"zoneName": "nova", "zoneState": {"available": True}}, {"zoneName": "b", "zoneState": {}}]
+    openstack.says("GET /compute/v2.1/os-availability-zone", (200, {"availabilityZoneInfo": zones}))
+    assert [cloud.zone_exists(name) for name in ("nova", "b", "Nova", "c")] == [True, True, False, False]
+
+
+def test_zones_that_may_not_be_listed(openstack: OpenStack, cloud: OpenStackCloud) -> None:
+    openstack.says("GET /compute/v2.1/os-availability-zone", (403, nova("forbidden")))
+    with pytest.raises(Terminal, match="os-availability-zone"):
+        cloud.zone_exists("nova")
+
+
 LOOKUPS: dict[str, tuple[Call, str]] = {
     "network": (lambda cloud: cloud.network("n"), "/networks"),
     "subnet": (lambda cloud: cloud.subnet("s"), "/subnets"),

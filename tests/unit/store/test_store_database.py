@@ -10,9 +10,11 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 from store_world import Clock, Filled, insert_filled, make_database
 
-from hydria.base.errors import Retryable
+from hydria.base.errors import Conflict, Retryable
 from hydria.model.amphora import Amphora
+from hydria.model.availability_zone import AvailabilityZone, AvailabilityZoneProfile
 from hydria.model.load_balancer import LoadBalancer
+from hydria.model.pool import Pool
 from hydria.store import migrations, resources
 from hydria.store.database import Database, Transaction, head
 from hydria.store.load_balancers import touch
@@ -51,13 +53,17 @@ def test_migrations_make_what_the_structs_say(tmp_path: Path, clock: Clock):
     derived.close()
 
 
-def test_migrating_keeps_what_is_there(tmp_path: Path, clock: Clock):
-    database = Database(f"sqlite:///{tmp_path / 'hydria.db'}", clock)
+def upgrade(tx: Transaction, revision: str) -> None:
     config = alembic.config.Config()
     config.set_main_option("script_location", str(Path(migrations.__path__[0])))
+    config.attributes["connection"] = tx.connection
+    alembic.command.upgrade(config, revision)
+
+
+def test_migrating_keeps_what_is_there(tmp_path: Path, clock: Clock):
+    database = Database(f"sqlite:///{tmp_path / 'hydria.db'}", clock)
     with database.write() as tx:
-        config.attributes["connection"] = tx.connection
-        alembic.command.upgrade(config, "0001")
+        upgrade(tx, "0001")
         resources.insert(tx, LoadBalancer(id="lb"))
         columns = "(id, loadbalancer_id, status, cert_busy, created_at, heartbeat_sequence)"
         values = "('a', 'lb', 'ALLOCATED', 0, '2026-01-01 00:00:00.000000', 7)"
@@ -67,6 +73,36 @@ def test_migrating_keeps_what_is_there(tmp_path: Path, clock: Clock):
         (row,) = resources.find(tx, Amphora)
     assert (row.id, row.loadbalancer_id, row.heartbeat_sequence, row.replace_for) == ("a", "lb", 7, None)
     database.close()
+
+
+def test_load_balancers_from_before_there_were_zones(tmp_path: Path, clock: Clock, database: Database):
+    old = Database(f"sqlite:///{tmp_path / 'old.db'}", clock)
+    with old.write() as tx:
+        upgrade(tx, "0003")
+        new = [LoadBalancer(id=id_, project_id="p", vip_address="192.0.2.1", tags=["a"]) for id_ in ("lb-1", "lb-2")]
+        rows = resources.insert_all(tx, new)
+        plain = {"protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "tls_versions": [], "alpn_protocols": []}
+        pool = resources.insert(tx, Pool(id="pool", loadbalancer_id="lb-1", project_id="p", **plain))
+        upgrade(tx, "0004")
+        assert resources.find(tx, LoadBalancer) == rows
+        assert resources.find(tx, Pool) == (pool,)
+    old.migrate()
+    assert schema(old) == schema(database)
+    with old.write() as tx:
+        profile = AvailabilityZoneProfile(id="p", provider_name="amphora", name="p", availability_zone_data="{}")
+        resources.insert(tx, profile)
+        resources.insert(tx, AvailabilityZone(name="zone", availability_zone_profile_id="p"))
+        resources.update(tx, LoadBalancer, "lb-1", availability_zone="zone")
+    for refused in (
+        lambda tx: resources.delete(tx, AvailabilityZone, "zone"),
+        lambda tx: resources.delete(tx, AvailabilityZoneProfile, "p"),
+        lambda tx: resources.update(tx, LoadBalancer, "lb-2", availability_zone="nowhere"),
+    ):
+        with pytest.raises(Conflict), old.write() as tx:
+            refused(tx)
+    with old.read() as tx:
+        assert [row.availability_zone for row in resources.find(tx, LoadBalancer)] == ["zone", None]
+    old.close()
 
 
 def test_migrating_again_looks_at_the_revision_and_changes_nothing(database: Database):
