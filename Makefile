@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lint types layers unit root e2e clients tempest tempest-real lab image-test golden docs bench clean
 SHELL := /bin/sh
+# An environment that forbids it would make each of the hundreds of processes of the tests compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 RUN := scripts/uv run --frozen --all-extras --no-sync
 
 help: ## list the targets

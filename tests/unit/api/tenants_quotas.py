@@ -100,10 +100,8 @@ class Limits:
     def of(self, project: str) -> dict[str, int]:
         return {**self.defaults, **self.own.get(project, {})}
 
-    def shown(self, project: str) -> dict[str, int]:
-        """With the deprecated spellings."""
-        numbers = self.of(project)
-        return {**numbers, **{older: numbers[name] for name, older in OLDER.items()}}
+    def shown(self, project: str) -> dict[str, Any]:
+        return _shown(self.of(project), project)
 
     def exceeded(self, asked: Asked, before: Rows) -> set[str]:
         """The titles of what the request would make too many of."""
@@ -142,7 +140,7 @@ class Limits:
         for project in PROJECTS:
             for who in (project, "admin"):
                 assert world.get(f"/quotas/{project}", who=who) == self.shown(project)
-            assert world.get("/quotas/defaults", who=project) == self.shown("")
+            assert world.get("/quotas/defaults", who=project) == _shown(self.defaults, project)
             (other,) = set(PROJECTS) - {project}
             world.refused(world.call("GET", f"/quotas/{other}", who=project), 403, "")
         for who in (*PROJECTS, "admin"):
@@ -150,7 +148,13 @@ class Limits:
             theirs = {project for project in self.own if who in (project, "admin")}
             assert listed.keys() == theirs
             for project, item in listed.items():
-                assert {**item, "tenant_id": 0} == {**self.shown(project), "project_id": project, "tenant_id": 0}
+                assert item == self.shown(project)
+
+
+def _shown(numbers: Mapping[str, int], project: str) -> dict[str, Any]:
+    """With the deprecated spellings, and whose it is."""
+    older = {older: numbers[name] for name, older in OLDER.items()}
+    return {**numbers, **older, "project_id": project, "tenant_id": project}
 
 
 def met(answer: Any) -> str | None:

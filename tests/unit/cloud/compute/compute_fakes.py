@@ -5,8 +5,9 @@ import os
 import select
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect, Engine
 
 from hydria.base.errors import Conflict, HydriaError, Retryable, Terminal
 from hydria.cloud.database import Database
@@ -73,6 +74,15 @@ class KillableDatabase(Database):
     """Killed right before a commit: nothing of the transaction is left."""
 
     points: Points
+    _compiled: ClassVar[dict[Any, Any]] = {}
+    _dialect: ClassVar[Dialect | None] = None
+
+    def __init__(self, url: str) -> None:
+        """What one has compiled all know: a test has one for each place where it kills, twice."""
+        super().__init__(url)
+        KillableDatabase._dialect = KillableDatabase._dialect or self._engine.dialect
+        shared = {"compiled_cache": self._compiled}
+        self._engine = Engine(self._engine.pool, self._dialect, self._engine.url, execution_options=shared)
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:
