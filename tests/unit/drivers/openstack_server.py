@@ -4,8 +4,40 @@ import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from hydria.drivers.cloud import SecurityGroupRule
+
 Answer = tuple[int, object]
 """Status and what goes as JSON; bytes go as they are."""
+
+NETWORK, PORT, SERVER = (f"{number}{'0' * 7}-0000-4000-8000-000000000000" for number in (1, 2, 3))
+PORT_BODY = {
+    "id": PORT,
+    "network_id": NETWORK,
+    "name": "octavia-lb-vrrp-1",
+    "mac_address": "fa:16:3e:00:00:01",
+    "fixed_ips": [{"subnet_id": "s", "ip_address": "203.0.113.5"}],
+    "binding:vnic_type": "direct",
+    "device_id": "",
+    "device_owner": "Octavia",
+    "status": "DOWN",
+    "project_id": "p",
+    "qos_policy_id": None,
+    "allowed_address_pairs": [{"ip_address": "203.0.113.9", "mac_address": "fa:16:3e:00:00:01"}],
+    "created_at": "2026-01-01T00:00:00Z",
+}
+
+GROUPS, RULES = "/networking/v2.0/security-groups", "/networking/v2.0/security-group-rules"
+WEB = SecurityGroupRule(
+    ethertype="IPv4", protocol="tcp", port_range_min=80, port_range_max=80, remote_ip_prefix="192.0.2.0/24"
+)
+
+
+def neutron(kind: str) -> object:
+    return {"NeutronError": {"type": kind, "message": "what Neutron said", "detail": ""}}
+
+
+def nova(kind: str) -> object:
+    return {kind: {"code": 400, "message": "what Nova said"}}
 
 
 class OpenStack(ThreadingHTTPServer):
