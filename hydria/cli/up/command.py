@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from hydria.base import log, private_file
-from hydria.base.config import Config
+from hydria.base.config import Config, load
 from hydria.base.notify import notify
 from hydria.cli.service import SUPERVISOR
 from hydria.cli.up import first_start, ports, seed, the_fabric
@@ -95,12 +95,13 @@ def up(
 def _configuration(state: StateDirectory, options: first_start.Options) -> Config:
     before = state.load()
     if before is None:
-        config = first_start.first_config(state.root, options, the_fabric.choose(options), ports.choose)
+        config = first_start.first_config(state.root, options, the_fabric.choose(options), ports.choose, load(None))
     else:
         config = first_start.with_options(before, options)
     the_fabric.check(config, before)
     if config != before:
         state.save(config)
+    first_start.check_environment(config, load(state.config))
     return config
 
 

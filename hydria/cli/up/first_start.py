@@ -42,8 +42,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     noop: bool = False
 
 
-def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePort) -> Config:
-    """Everything below `root`, generated passwords, free ports."""
+def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePort, preferred: Config) -> Config:
+    """Everything below `root`, generated passwords, free ports: the `preferred` ones where nobody has them."""
     passwords = {user: secrets.token_urlsafe(24) for user in USERS}
     wake = root / "wake"
     default = Config()
@@ -55,17 +55,17 @@ def first_config(root: Path, options: Options, fabric: Fabric, free_port: FreePo
         drivers=replace(default.drivers, kind="noop" if options.noop else default.drivers.kind),
         database=replace(default.database, url=f"sqlite:///{root}/hydria.db"),
         identity=replace(default.identity, password=passwords["hydria"]),
-        api=replace(default.api, bind_port=free_port(bind, default.api.bind_port, socket.SOCK_STREAM)),
+        api=replace(default.api, bind_port=free_port(bind, preferred.api.bind_port, socket.SOCK_STREAM)),
         controller=replace(
             default.controller,
             heartbeat_bind_host=machine,
-            heartbeat_bind_port=free_port("", default.controller.heartbeat_bind_port, socket.SOCK_DGRAM),
+            heartbeat_bind_port=free_port("", preferred.controller.heartbeat_bind_port, socket.SOCK_DGRAM),
             wake_socket=str(wake) if len(str(wake)) < SOCKET_PATH_LIMIT else None,
         ),
         certificates=replace(default.certificates, directory=str(root / "certificates")),
         cloud=replace(
             default.cloud,
-            bind_port=free_port(bind, default.cloud.bind_port, socket.SOCK_STREAM),
+            bind_port=free_port(bind, preferred.cloud.bind_port, socket.SOCK_STREAM),
             database_url=f"sqlite:///{root}/cloud.db",
             state_dir=str(root / "cloud"),
             passwords=passwords,
@@ -109,6 +109,29 @@ def with_options(config: Config, options: Options) -> Config:
     made = _sriov_hosts(options, config) if fabric.kind == "sriov" else _software_hosts(options, config)
     config = replace(config, cloud=replace(config.cloud, hosts=made))
     return config if options.bind is None else _bound(config, options.bind)
+
+
+_TOLD_TO_CLIENTS = (
+    ("api", "bind_host"),
+    ("api", "bind_port"),
+    ("cloud", "bind_host"),
+    ("cloud", "bind_port"),
+    ("cloud", "load_balancer_url"),
+    ("identity", "auth_url"),
+    ("controller", "heartbeat_bind_port"),
+)
+"""Options, by section, that others rest on: the catalogue, clouds.yaml, amphorae."""
+
+
+def check_environment(config: Config, of_services: Config) -> None:
+    """`of_services`: as the services see it, where the environment wins. Raises Invalid."""
+    for section, name in _TOLD_TO_CLIENTS:
+        ours, theirs = (getattr(getattr(one, section), name) for one in (config, of_services))
+        if ours != theirs:
+            raise Invalid(
+                f"HYDRIA_{section.upper()}__{name.upper()} is {theirs}, and clients of this state directory are told "
+                f"{ours}. Unset it{'; --bind says the address' if name == 'bind_host' else ''}."
+            )
 
 
 def _refuse_other_drivers(options: Options, config: Config) -> None:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hydria.base.config import Config, Fabric, dump, load
 from hydria.base.errors import Invalid
 from hydria.cli.up.clouds import clouds_yaml
-from hydria.cli.up.first_start import Options, first_config, with_options
+from hydria.cli.up.first_start import Options, check_environment, first_config, with_options
 from hydria.cloud.network.service import physical_networks
 
 ROOT = Path("/srv/hydria")
@@ -15,8 +16,11 @@ SRIOV = Fabric(kind="sriov", name="f1", management_prefix="198.18.16.0/20")
 SOFTWARE = Fabric(kind="software", name="f1", management_prefix="198.18.16.0/20")
 
 
-def first(fabric: Fabric = SOFTWARE, root: Path = ROOT, **options: object) -> Config:
-    return first_config(root, Options(**options), fabric, lambda _address, preferred, _kind: preferred + 1)  # type: ignore[arg-type]
+def first(
+    fabric: Fabric = SOFTWARE, root: Path = ROOT, *, environment: Mapping[str, str] | None = None, **options: object
+) -> Config:
+    preferred = load(None, environment or {})
+    return first_config(root, Options(**options), fabric, lambda _address, port, _kind: port + 1, preferred)  # type: ignore[arg-type]
 
 
 def test_everything_lies_below_the_state_directory_and_ports_are_those_that_were_free():
@@ -39,6 +43,39 @@ def test_passwords_are_generated_and_the_service_logs_in_with_its_own():
     assert len(set(everything)) == 6
     assert all(len(password) >= 32 for password in everything)
     assert one.identity.password == one.cloud.passwords["hydria"]
+
+
+def test_the_environment_says_which_ports_are_tried_first_and_nothing_else_of_it_is_remembered():
+    config = first(
+        environment={
+            "HYDRIA_API__BIND_PORT": "1000",
+            "HYDRIA_CLOUD__BIND_PORT": "2000",
+            "HYDRIA_CONTROLLER__HEARTBEAT_BIND_PORT": "3000",
+            "HYDRIA_CONTROLLER__WORKERS": "9",
+        }
+    )
+    assert (config.api.bind_port, config.cloud.bind_port, config.controller.heartbeat_bind_port) == (1001, 2001, 3001)
+    assert config.identity.auth_url == "http://127.0.0.1:2001/identity/v3"
+    assert config.cloud.load_balancer_url == "http://127.0.0.1:1001"
+    assert config.controller.workers == Config().controller.workers
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        pytest.param("HYDRIA_API__BIND_PORT", "1", "told 9877", id="port of the API"),
+        pytest.param("HYDRIA_CLOUD__BIND_PORT", "1", "told 9876", id="port of the cloud"),
+        pytest.param("HYDRIA_API__BIND_HOST", "192.0.2.1", "--bind", id="address"),
+        pytest.param("HYDRIA_IDENTITY__AUTH_URL", "http://192.0.2.1/v3", "identity/v3", id="another identity service"),
+    ],
+)
+def test_an_environment_that_clients_are_not_told_of_is_refused(tmp_path: Path, name: str, text: str, said: str):
+    config = first()
+    path = tmp_path / "hydria.toml"
+    path.write_text(dump(config))
+    check_environment(config, load(path, {"HYDRIA_CONTROLLER__WORKERS": "9"}))
+    with pytest.raises(Invalid, match=f"{name} is {text}.*{said}"):
+        check_environment(config, load(path, {name: text}))
 
 
 def test_what_was_written_is_read_back(tmp_path: Path):
