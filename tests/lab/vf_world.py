@@ -14,8 +14,9 @@ from hardware import CARDS, ip, until
 from hydria.model.spec import Observed, Spec
 from hydria.sriov.hardware import HardwareNics
 from hydria.sriov.inventory import VfId, VfSettings
-from root.amphora_world import MEMBER_MAC, VIP_MAC, Amphora, Certificates, World
-from root.amphora_world import ip as ip_of_words
+from root.amphora_network import World
+from root.amphora_network import ip as ip_of_words
+from root.amphora_world import MEMBER_MAC, VIP_MAC, Amphora, Certificates
 
 WIRE = {VIP_MAC: "public", MEMBER_MAC: "members"}
 OWN = 0

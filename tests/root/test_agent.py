@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from hydria.model.spec import HealthMonitorSpec, Info, Observed, PoolSpec, Spec
+from root.amphora_network import World, eventually
 from root.amphora_world import (
     LISTENER,
     MEMBER_NIC,
@@ -22,8 +23,6 @@ from root.amphora_world import (
     Amphora,
     Certificates,
     Controller,
-    World,
-    eventually,
 )
 
 pytestmark = pytest.mark.root

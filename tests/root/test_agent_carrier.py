@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from hydria.model.heartbeat import Heartbeat
 from hydria.model.spec import Heartbeats
-from root.amphora_world import SPEC, VIP, VIP6, VIP_MAC, Amphora, Certificates, Controller, Host, World, ip
+from root.amphora_network import Host, World, ip
+from root.amphora_world import SPEC, VIP, VIP6, VIP_MAC, Amphora, Certificates, Controller
 
 pytestmark = pytest.mark.root
 

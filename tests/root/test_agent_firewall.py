@@ -12,22 +12,19 @@ from msgspec.structs import replace
 from hydria.base import process
 from hydria.model.spec import HealthMonitorSpec, ListenerSpec, Spec
 from hydria.render import nftables
+from root.amphora_network import SHORT, World, eventually, ip
 from root.amphora_world import (
     AGENT,
     LISTENER,
     MEMBER_NIC,
     POOL,
-    SHORT,
     SPEC,
     VIP,
     VIP6,
     VIP_NIC,
     Amphora,
     Certificates,
-    World,
-    eventually,
     generations,
-    ip,
 )
 
 pytestmark = pytest.mark.root
@@ -248,7 +245,7 @@ def test_500_listeners_of_20_cidrs_load(here: World) -> None:
 
 def test_amphora_without_nftables_refuses_sriov_ports(here: World, tmp_path: Path) -> None:
     """T16: with the reason; and what needs no firewall of ours is served."""
-    amphora = here.amphora(Certificates(tmp_path), nftables=False)
+    amphora = Amphora(here, Certificates(tmp_path), nftables=False)
     assert b'"nftables":false' in amphora.call("GET", "/v1/info")[1]
     amphora.plug_vip()
     amphora.plug_members()

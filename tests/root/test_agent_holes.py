@@ -12,21 +12,8 @@ from msgspec.structs import replace
 
 from hydria.agent.namespace import Namespace
 from hydria.model.spec import PEERS_PORT, HealthMonitorSpec, ListenerSpec, Spec
-from root.amphora_world import (
-    LISTENER,
-    MEMBERS,
-    POOL,
-    SHORT,
-    SPEC,
-    VIP,
-    VIP6,
-    Amphora,
-    Certificates,
-    Host,
-    World,
-    eventually,
-    generations,
-)
+from root.amphora_network import SHORT, Host, World, eventually
+from root.amphora_world import LISTENER, MEMBERS, POOL, SPEC, VIP, VIP6, Amphora, Certificates, generations
 
 pytestmark = pytest.mark.root
 
@@ -107,7 +94,7 @@ def test_h10_rules_are_replaced_whole_and_never_added_to(amphora: Amphora) -> No
 
 def test_h8_the_vip_replugged_keeps_every_address(here: World, tmp_path: Path) -> None:
     """Upstream's way of plugging a network knew of no additional VIPs."""
-    amphora = here.amphora(Certificates(tmp_path))
+    amphora = Amphora(here, Certificates(tmp_path))
     amphora.plug_vip()
     amphora.plug_members()
     amphora.put(spec())
@@ -124,7 +111,7 @@ def addresses(amphora: Amphora, name: str) -> set[str]:
 
 def test_h17_rules_that_do_not_load_are_told_and_the_old_ones_stand(here: World, tmp_path: Path) -> None:
     """No `nft -o`, whose merging depends on the version; and whatever nft refuses, nothing is half done."""
-    amphora = here.amphora(Certificates(tmp_path))
+    amphora = Amphora(here, Certificates(tmp_path))
     amphora.plug_vip()
     amphora.plug_members()
     amphora.put(spec())

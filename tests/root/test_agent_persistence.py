@@ -11,16 +11,8 @@ from msgspec.structs import replace
 
 from hydria.model.pool import SessionPersistence
 from hydria.model.spec import HealthMonitorSpec, PoolSpec, Spec
-from root.amphora_world import (
-    LISTENER,
-    MEMBERS,
-    POOL,
-    SPEC,
-    VIP,
-    Amphora,
-    Controller,
-    World,
-)
+from root.amphora_network import World
+from root.amphora_world import LISTENER, MEMBERS, POOL, SPEC, VIP, Amphora, Controller
 
 pytestmark = pytest.mark.root
 
