@@ -2,7 +2,6 @@
 
 import itertools
 import threading
-import time
 from pathlib import Path
 
 import msgspec
@@ -352,15 +351,9 @@ def test_headers_are_inserted(here: World, amphora: Amphora) -> None:
     }
 
 
-def test_fresh_amphora_serves_soon(here: World, amphora: Amphora) -> None:
-    """From the PUT to the answer; 150 ms are the goal on an idle machine, this bound is for a busy one."""
-    amphora.call("GET", "/v1/info")
-    began = time.monotonic()
+def test_a_fresh_amphora_serves_when_its_spec_is_answered(here: World, amphora: Amphora) -> None:
     amphora.put(SPEC)
-    took = time.monotonic() - began
     assert here.client.get(VIP, 80)[0] == 200
-    print(f"PUT /v1/spec on a fresh amphora: {took * 1000:.0f} ms")
-    assert took < 1.0
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Holes and bugs of upstream in what a controller does, each by the name it has in docs/holes.md."""
 
 import pytest
+from controller_world import World
 
-from conftest import World
 from hydria.drivers.fakes import id_of
 from hydria.model.amphora import Replacement
 from hydria.model.load_balancer import AdditionalVip

@@ -1,8 +1,8 @@
 """A failover that somebody asked for: the new amphora first, and ERROR with a reason where there is none to be had."""
 
 import pytest
+from controller_world import Mouth, World
 
-from conftest import Mouth, World
 from hydria.model.amphora import Amphora, Replacement
 from hydria.model.load_balancer import LoadBalancer
 from hydria.store import amphorae, resources

@@ -4,8 +4,8 @@ import socket
 import threading
 
 import pytest
+from controller_world import Mouth, World
 
-from conftest import Mouth, World
 from hydria.base.errors import HydriaError
 from hydria.controller.health import Receiver
 from hydria.controller.vitals import Breaker, Vitals

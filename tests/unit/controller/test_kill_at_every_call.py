@@ -4,8 +4,8 @@ after. A fresh process then has to end where an undisturbed one does: same ports
 from collections.abc import Callable
 
 import pytest
+from controller_world import World
 
-from conftest import World
 from hydria.model.amphora import Replacement
 from hydria.model.load_balancer import LoadBalancer
 from hydria.store import amphorae

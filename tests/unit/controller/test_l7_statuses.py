@@ -1,8 +1,8 @@
 """Statuses of L7 policies and rules after a reconcile."""
 
 import pytest
+from controller_world import World
 
-from conftest import World
 from hydria.model.l7 import L7Policy, L7Rule
 from hydria.model.listener import Listener
 from hydria.model.load_balancer import LoadBalancer

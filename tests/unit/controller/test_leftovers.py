@@ -1,6 +1,7 @@
 import time
 
-from conftest import World
+from controller_world import World
+
 from hydria.base.errors import Retryable
 from hydria.drivers.cloud import PortRequest, ServerRequest
 from hydria.drivers.fakes import id_of

@@ -1,8 +1,8 @@
 """What becomes of the world when users ask for something."""
 
 import pytest
+from controller_world import World
 
-from conftest import World
 from hydria.drivers.fakes import id_of
 from hydria.model.flavor import FlavorData
 from hydria.model.spec import Fault

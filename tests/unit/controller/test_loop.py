@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from controller_world import World
 
-from conftest import World
 from hydria.base.errors import Retryable
 from hydria.controller.loop import Loop, delay
 from hydria.controller.result import Again, Done, Failed, Gone, Result

@@ -4,8 +4,8 @@ import socket
 import urllib.request
 
 import pytest
+from controller_world import Mouth, World
 
-from conftest import Mouth, World
 from hydria.base.errors import HydriaError
 from hydria.controller.metrics import Metrics
 from hydria.model.heartbeat import NicCounters

@@ -1,8 +1,8 @@
 """An amphora that is lost, for whatever reason, is replaced in one way: by a cause in its row."""
 
 import pytest
+from controller_world import Mouth, World
 
-from conftest import Mouth, World
 from hydria.base.errors import Retryable
 from hydria.model.amphora import Amphora, Replacement
 from hydria.model.load_balancer import LoadBalancer

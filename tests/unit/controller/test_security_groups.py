@@ -5,10 +5,10 @@ import time
 
 import msgspec
 import pytest
+from controller_world import World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import World
 from hydria.controller import security_groups
 from hydria.drivers.cloud import SecurityGroupRule
 from hydria.drivers.fakes import id_of

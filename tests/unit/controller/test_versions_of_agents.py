@@ -2,8 +2,8 @@
 
 import msgspec
 import pytest
+from controller_world import World
 
-from conftest import World
 from hydria.base.errors import Terminal
 from hydria.model.load_balancer import LoadBalancer
 from hydria.model.spec import VERSION, Fault, Info, Spec

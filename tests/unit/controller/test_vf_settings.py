@@ -1,8 +1,8 @@
 """What a flavor says of virtual functions reaches every VF port of the amphora, and no other."""
 
 import pytest
+from controller_world import World
 
-from conftest import World
 from hydria.drivers.cloud import Port
 from hydria.model.flavor import FlavorData
 

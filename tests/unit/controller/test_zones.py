@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from controller_world import World
 
-from conftest import World
 from hydria.drivers.fakes import id_of
 from hydria.model.availability_zone import AvailabilityZone, AvailabilityZoneData, AvailabilityZoneProfile
 from hydria.model.load_balancer import LoadBalancer

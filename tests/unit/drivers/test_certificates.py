@@ -1,7 +1,6 @@
 import multiprocessing
 import ssl
 import stat
-import time
 from pathlib import Path
 
 import pytest
@@ -74,15 +73,6 @@ def test_the_controllers_certificate_bears_its_name(tmp_path: Path) -> None:
     assert certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == "hydria-controller"
     usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
-
-
-def test_issuing_is_fast(tmp_path: Path) -> None:
-    """It stands in the way of each load balancer's first byte."""
-    authority = ensure_ca(tmp_path)
-    started = time.process_time()
-    for _ in range(20):
-        authority.issue(AMPHORA, 30)
-    assert (time.process_time() - started) / 20 < 0.003
 
 
 def test_openssl_takes_them(tmp_path: Path) -> None:
