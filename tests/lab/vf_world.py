@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from hardware import CARDS, ip, until
 
-from hydria.model.spec import Observed, Spec
+from hydria.base import process
 from hydria.sriov.hardware import HardwareNics
 from hydria.sriov.inventory import VfId, VfSettings
 from root.amphora_network import World
 from root.amphora_network import ip as ip_of_words
-from root.amphora_world import MEMBER_MAC, VIP_MAC, Amphora, Certificates
+from root.amphora_world import MEMBER_MAC, VIP_MAC
 
 WIRE = {VIP_MAC: "public", MEMBER_MAC: "members"}
 OWN = 0
@@ -28,9 +28,6 @@ class VfWorld(World):
         self.nics = HardwareNics({card.pf: wire for wire, card in CARDS.items()}, records=directory / "records")
         self._others = {wire: itertools.count(OWN + 1) for wire in CARDS}
         super().__init__(stack, directory)
-
-    def amphora(self, certificates: Certificates, *, nftables: bool = True) -> Amphora:
-        return VfAmphora(self, certificates, nftables=nftables)
 
     def plug(self, bridge: str, name: str, *, netns: str, mac: str | None = None, mtu: int = 1500) -> str:
         if bridge not in CARDS:
@@ -45,6 +42,12 @@ class VfWorld(World):
     def unplug(self, mac: str) -> None:
         self.nics.take_back(VfId(CARDS[WIRE[mac]].pf, OWN))
 
+    def await_link(self, pid: int, name: str) -> None:
+        """A real one takes a moment from being set up."""
+        enter = ["nsenter", "-t", str(pid), "-n", "-m", "-p", "nsenter", "--net=/run/netns/amphora-haproxy"]
+        show = [*enter, "ip", "link", "show", "dev", name]
+        until(f"{name} has a link", lambda: "LOWER_UP" in process.run(show, check=False).stdout)
+
     def _give_to_host(self, wire: str, name: str, netns: str) -> str:
         """For Hydria it is somebody else's."""
         vf = CARDS[wire].vf(next(self._others[wire]))
@@ -54,23 +57,6 @@ class VfWorld(World):
         self.stack.callback(ip_of_words, "link", "set", "dev", name, "name", vf, "netns", "1", netns=netns)
         self.stack.callback(ip_of_words, "link", "set", "dev", name, "down", netns=netns)
         return vf
-
-
-class VfAmphora(Amphora):
-    world: VfWorld
-
-    def unplug_vip(self) -> None:
-        self.world.unplug(VIP_MAC)
-
-    def put(self, spec: Spec) -> Observed:
-        """Once its VFs have a link: a real one takes a moment from being set up."""
-        observed = super().put(spec)
-        for interface in observed.interfaces:
-            until(f"{interface.name} has a link", lambda name=interface.name: self._has_carrier(name))
-        return observed
-
-    def _has_carrier(self, name: str) -> bool:
-        return "LOWER_UP" in self.run("ip", "link", "show", "dev", name, check=False).stdout
 
 
 @pytest.fixture

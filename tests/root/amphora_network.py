@@ -136,6 +136,7 @@ class World:
             ip("link", "set", bridge, "up", netns=self.fabric)
         ip("address", "add", f"{CONTROLLER[0]}/24", "dev", "mgmt", netns=self.fabric)
         self.namespace = Namespace(self.fabric)
+        self._ports: dict[str, str] = {}
         self.client = Host(self, "client", "public", ("203.0.113.10/24", "2001:db8:1::10/64"))
         self.stranger = Host(self, "stranger", "public", ("203.0.113.66/24", "2001:db8:1::66/64"))
         self.backends = [Backend(self, f"b{number}", 10 + number) for number in (1, 2, 3)]
@@ -147,7 +148,16 @@ class World:
         peer = ["peer", "name", name, *address, "netns", netns]
         ip("link", "add", port, "mtu", str(mtu), "type", "veth", *peer, netns=self.fabric)
         ip("link", "set", port, "master", bridge, "up", netns=self.fabric)
+        if mac:
+            self._ports[mac] = port
         return port
+
+    def unplug(self, mac: str) -> None:
+        """As `plug` put it in, whatever its host has called it since."""
+        ip("link", "delete", self._ports.pop(mac), netns=self.fabric)
+
+    def await_link(self, pid: int, name: str) -> None:
+        """A veth has its link as soon as both ends are up."""
 
 
 @contextlib.contextmanager

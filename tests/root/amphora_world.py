@@ -166,8 +166,7 @@ class Amphora:
         return self.world.plug("public", "ens9", netns=str(self.pid), mac=VIP_MAC)
 
     def unplug_vip(self) -> None:
-        """As `plug_vip` put it in, whatever the agent has called it since."""
-        self.run("ip", "link", "delete", "eth1")
+        self.world.unplug(VIP_MAC)
 
     def plug_members(self) -> str:
         return self.world.plug("members", "ens8", netns=str(self.pid), mac=MEMBER_MAC)
@@ -244,7 +243,10 @@ class Amphora:
     def put(self, spec: Spec) -> Observed:
         status, answer = self.call("PUT", "/v1/spec", msgspec.json.encode(spec))
         assert status == 200, answer
-        return msgspec.json.decode(answer, type=Observed)
+        observed = msgspec.json.decode(answer, type=Observed)
+        for interface in observed.interfaces:
+            self.world.await_link(self.pid, interface.name)
+        return observed
 
     def observed(self) -> Observed:
         status, answer = self.call("GET", "/v1/observed")
